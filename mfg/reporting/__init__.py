@@ -1,0 +1,1 @@
+"""Finished record in, HTML and tables out; touches no fixture."""
