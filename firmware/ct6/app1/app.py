@@ -1,0 +1,198 @@
+"""The CT6 application: start-up order, the tasks, and the watchdog."""
+
+import asyncio
+import gc
+import os
+import time
+
+import machine
+
+from . import log, screen
+from .atm90e32 import ChipError
+from .board import Board
+from .config import Config
+from .discovery import Discovery
+from .display import Display
+from .http_server import HttpServer
+from .meter import Meter
+from .rest import Rest
+from .wifi import Wifi
+
+VERSION = "4.0"
+
+_WATCHDOG_MS = 8300
+_FEED_MS = 500
+_TICK_MS = 100
+_REPORT_S = 5
+_REFRESH_MS = 1000
+_DISPLAY_ON_MS = 60000
+_BUTTON_RESET_MS = 5000
+_BUTTON_LINE_MS = 500
+_HTTP_PORT = 80
+
+
+class App:
+    """The running application."""
+
+    def __init__(self, config_file, number):
+        self.version = VERSION
+        self.number = number
+        self._started_ms = time.ticks_ms()
+        self._uptime_ms = 0
+        self._last_ms = self._started_ms
+        self.config = Config(config_file, "/factory.cfg")
+        self.config.load()
+        self.board = Board()
+        self.meter = Meter(self.board, self.config)
+        self.wifi = Wifi(self.board, self.config, self._started_ms)
+        self.meter.rssi = self.wifi.rssi_dbm
+        self._grid = screen.Grid()
+        self._display = Display(self._grid)
+        self._display_until_ms = time.ticks_add(self._started_ms, _DISPLAY_ON_MS)
+        self._in_amperes = False
+        self._bottom = "Starting"
+        self._http = HttpServer(Rest(self), _HTTP_PORT)
+        self._discovery = Discovery(self.config, self.meter, self.wifi, VERSION)
+        self._tasks = []
+
+    def uptime_s(self):
+        """Return the seconds since the application started; the watchdog's loop keeps count."""
+        return self._uptime_ms // 1000
+
+    def close(self):
+        """Close the ports and leave the outputs quiet."""
+        self._http.close()
+        self._discovery.close()
+        self._display.off()
+
+    async def run(self):
+        """Run until a task fails.
+
+        Raises:
+            Exception: What the failed task raised.
+        """
+        watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+        for task in (self._start, self._indicate, self._show):
+            self._tasks.append(asyncio.create_task(task()))
+        while True:
+            watchdog.feed()
+            now = time.ticks_ms()
+            self._uptime_ms += time.ticks_diff(now, self._last_ms)
+            self._last_ms = now
+            for task in self._tasks:
+                if task.done():
+                    await task  # raises what it raised
+                    self._tasks.remove(task)
+                    break
+            await asyncio.sleep_ms(_FEED_MS)
+
+    async def _start(self):
+        log.info("CPU frequency %d MHz" % (machine.freq() // 1000000))
+        state = os.statvfs("/")
+        log.info("File system %d of %d bytes free" % (state[3] * state[1], state[2] * state[1]))
+        log.info("Firmware Version = " + VERSION)
+        await self._display.on()
+        self.meter.show_settings()
+        try:
+            await self.meter.start()
+            log.info("Initialised ATM90E32 devices.")
+        except ChipError:  # the meter has said so; the unit must stay reachable
+            self._bottom = "Chip fault"
+        log.debug("wifiConfigDict: %s" % self.config.shown()["WIFI"])
+        self._bottom = "Connecting WiFi"
+        services = await self.wifi.up()
+        self._bottom = self.wifi.address
+        self._tasks.append(asyncio.create_task(self.meter.sample()))
+        if services:
+            await self._http.start()
+            self._discovery.open()
+            self._tasks.append(asyncio.create_task(self._discovery.serve()))
+            self._tasks.append(asyncio.create_task(self.wifi.watch()))
+            log.debug("WiFi interface IP address: " + self.wifi.address)
+        self._tasks.append(asyncio.create_task(self._report()))
+
+    async def _report(self):
+        while True:
+            gc.collect()
+            log.info("RAM %d bytes free, up %d s" % (gc.mem_free(), self.uptime_s()))
+            await asyncio.sleep(_REPORT_S)
+
+    async def _indicate(self):
+        """Watch the button and drive the WiFi LED, for ever."""
+        while True:
+            if self.board.pressed():
+                await self._held()
+            self.board.show_link(False)
+            await asyncio.sleep_ms(_TICK_MS)
+
+    async def _held(self):
+        begun = time.ticks_ms()
+        line_ms = 0
+        self._grid.block(True)
+        while self.board.pressed():
+            held_ms = time.ticks_diff(time.ticks_ms(), begun)
+            if held_ms >= line_ms:
+                log.debug(
+                    "Button pressed for %d of %d seconds." % (held_ms // 1000, _BUTTON_RESET_MS // 1000)
+                )
+                line_ms += _BUTTON_LINE_MS
+            if held_ms >= _BUTTON_RESET_MS:
+                self._reset_to_defaults()
+            self.board.show_link(True)
+            await asyncio.sleep_ms(_TICK_MS)
+        self._grid.block(False)
+        self._in_amperes = not self._in_amperes
+        self._display_until_ms = time.ticks_add(time.ticks_ms(), _DISPLAY_ON_MS)
+
+    def _reset_to_defaults(self):
+        try:
+            self.config.reset()
+            log.info("The configuration has been reset to its defaults.")
+        except OSError as exc:
+            log.error("The configuration was not reset: %s" % exc)
+        machine.reset()
+
+    async def _show(self):
+        """Keep the display up to date, for ever."""
+        while True:
+            if time.ticks_diff(self._display_until_ms, time.ticks_ms()) > 0:
+                await self._display.on()
+                values = None if self.meter.fault else self.meter.last
+                screen.fill(self._grid, values, self.config.calibrated, self._in_amperes, self._bottom)
+                await self._display.draw()
+            else:
+                self._display.off()
+            await self._until_refresh()
+
+    async def _until_refresh(self):
+        """Wait a second, or until the button changes what is to be shown."""
+        shown = self._in_amperes
+        begun = time.ticks_ms()
+        while time.ticks_diff(time.ticks_ms(), begun) < _REFRESH_MS and shown == self._in_amperes:
+            if self._display.is_on:
+                await self._display.draw()
+            await asyncio.sleep_ms(_TICK_MS)
+
+
+app = None  # the running application, for stop()
+
+
+async def start(config_file, _app_key, active_app):
+    """Run the application; called by main.py.
+
+    Args:
+        config_file: Path of the machine file.
+        active_app: 1 or 2, the folder this runs from.
+    """
+    global app
+    gc.collect()
+    app = App(config_file, active_app)
+    await app.run()
+
+
+def stop():
+    """Close what the application has open; the watchdog goes on."""
+    global app
+    if app:
+        app.close()
+        app = None

@@ -1,0 +1,85 @@
+"""The answer to "are you there", over UDP.
+
+Source: CT6 interface description, section 4.
+"""
+
+import asyncio
+import json
+import socket
+import time
+
+from . import log, stats
+
+REQUEST = "-!#8[dkG^v's!dRznE}6}8sP9}QoIR#?O&pg)Qra"
+_REQUEST_MAX_BYTES = 128
+_POLL_MS = 100
+_BURST_MAX = 4
+# Name in the reply, configuration key.
+_IDENTITY = (
+    ("OS", "YDEV_OS"),
+    ("UNIT_NAME", "YDEV_UNIT_NAME"),
+    ("PRODUCT_ID", "YDEV_PRODUCT_ID"),
+    ("DEVICE_TYPE", "YDEV_DEVICE_TYPE"),
+    ("SERVICE_LIST", "YDEV_SERVICE_LIST"),
+    ("GROUP_NAME", "YDEV_GROUP_NAME"),
+)
+
+
+def is_request(data):
+    """Return whether a datagram asks for an answer."""
+    try:
+        return json.loads(data).get("AYT") == REQUEST
+    except (ValueError, AttributeError, TypeError, RuntimeError):
+        return False
+
+
+class Discovery:
+    """Answers on the configured port while ACTIVE is set."""
+
+    def __init__(self, config, meter, wifi, version):
+        self._config = config
+        self._meter = meter
+        self._wifi = wifi
+        self._version = version
+        self._socket = None
+
+    def open(self):
+        """Open the port."""
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.setblocking(False)
+        self._socket.bind(socket.getaddrinfo("0.0.0.0", self._config["YDEV_AYT_TCP_PORT_KEY"])[0][-1])
+
+    def close(self):
+        """Close the port."""
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+
+    async def serve(self):
+        """Answer, for ever."""
+        while True:
+            await asyncio.sleep_ms(_POLL_MS)
+            for _ in range(_BURST_MAX):
+                try:
+                    data, sender = self._socket.recvfrom(_REQUEST_MAX_BYTES)
+                except OSError:  # nothing there
+                    break
+                if is_request(data):
+                    self._answer(sender)
+
+    def _answer(self, sender):
+        if not self._config["ACTIVE"]:
+            return
+        mean = self._meter.mean.take()
+        if mean is None:
+            return
+        shown = stats.to_dict(mean, self._config, self._version)
+        shown["IP_ADDRESS"] = self._wifi.address
+        for name, key in _IDENTITY:
+            shown[name] = self._config[key]
+        shown["TIMESENT"] = [*time.gmtime()[:8], time.time()]
+        try:
+            self._socket.sendto(json.dumps(shown).encode(), sender)
+        except OSError as exc:  # no buffer or no route: the poller asks again in a second
+            log.debug("Discovery reply dropped: %s" % exc)

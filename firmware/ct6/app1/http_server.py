@@ -1,0 +1,156 @@
+"""The REST port: one request per connection, everything bounded in time and size."""
+
+import asyncio
+import errno
+import gc
+import json
+
+from . import config, files, log, request
+
+_CONNECTIONS_MAX = 4
+_REQUEST_S = 5
+_HANDLER_S = 15
+_UPLOAD_S = 60
+_REPLY_S = 10
+_CHUNK_BYTES = 1024
+_QUIET_S = 0.3
+
+_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "ERROR", 503: "Busy"}
+
+
+class NotFoundError(Exception):
+    """There is no such path."""
+
+
+class HttpServer:
+    """Serves the endpoints of `rest` on `port`."""
+
+    def __init__(self, rest, port):
+        self._rest = rest
+        self._port = port
+        self._server = None
+        self._connections = 0
+
+    async def start(self):
+        """Open the port."""
+        self._server = await asyncio.start_server(self._serve, "0.0.0.0", self._port)
+
+    def close(self):
+        """Close the port."""
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    async def _serve(self, reader, writer):
+        self._connections += 1
+        try:
+            if self._connections > _CONNECTIONS_MAX:
+                await self._reply(writer, 503, {"ERROR": "Too many connections"})
+            else:
+                await self._answer(reader, writer)
+        except (OSError, asyncio.TimeoutError) as exc:  # the peer is gone or silent
+            log.debug("HTTP connection dropped: %s" % type(exc).__name__)
+        finally:
+            self._connections -= 1
+            writer.close()
+            await writer.wait_closed()
+            gc.collect()
+
+    async def _answer(self, reader, writer):
+        line, rest = await asyncio.wait_for(_read_line(reader), _REQUEST_S)
+        if line is None:
+            return
+        after = None
+        try:
+            wanted = request.parse(line)
+            if isinstance(wanted, request.Upload):
+                log.info("HTTP FILE " + wanted.path)
+                body = await asyncio.wait_for(self._upload(wanted, reader, rest), _UPLOAD_S)
+            else:
+                await asyncio.wait_for(_skip_header(reader, rest), _REQUEST_S)
+                log.info("HTTP GET " + wanted.path)
+                body, after = await asyncio.wait_for(self._rest.call(wanted), _HANDLER_S)
+            status = 200
+        except NotFoundError as exc:
+            status, body = 404, {"ERROR": str(exc)}
+        except ValueError as exc:
+            status, body = 400, {"ERROR": str(exc)}
+        except OSError as exc:
+            status, body = 404 if exc.errno == errno.ENOENT else 500, {"ERROR": str(exc)}
+        except Exception as exc:  # a handler must never leave the client without an answer
+            status, body = 500, {"ERROR": "%s %s" % (type(exc).__name__, exc)}
+        if status != 200:
+            log.error("HTTP %d %s" % (status, body["ERROR"]))
+            if line[:5] == b"FILE ":
+                await _discard(reader)
+        await self._reply(writer, status, body)
+        if after:
+            after()
+
+    async def _upload(self, wanted, reader, rest):
+        upload = files.UploadFile(wanted.path, wanted.length, wanted.sha256)
+        try:
+            upload.write(rest)
+            buffer = memoryview(bytearray(_CHUNK_BYTES))
+            while upload.left:
+                count = await asyncio.wait_for(
+                    reader.readinto(buffer[: min(upload.left, _CHUNK_BYTES)]), _REQUEST_S
+                )
+                if not count:
+                    raise ValueError("The connection ended before the file")
+                upload.write(buffer[:count])
+            upload.check()
+            if wanted.path == self._rest.config.machine_file:
+                if wanted.length > config.FILE_MAX_BYTES:
+                    raise ValueError("The configuration is too long")
+                self._rest.config.replace(upload.read_text())
+            else:
+                upload.put()
+        finally:
+            upload.drop()
+        return {"OK": True}
+
+    async def _reply(self, writer, status, body):
+        text = json.dumps(body)
+        head = "HTTP/1.0 %d %s\r\nContent-type: application/json\r\n\r\n" % (status, _REASONS[status])
+        writer.write(head.encode())
+        writer.write(text.encode())
+        await asyncio.wait_for(writer.drain(), _REPLY_S)
+
+
+async def _read_line(reader):
+    """Return the first line and the bytes that came after it, or (None, b"") if the peer left."""
+    data = b""
+    while b"\n" not in data:
+        if len(data) > request.REQUEST_MAX_BYTES:
+            raise OSError("request line too long")
+        more = await reader.read(512)
+        if not more:
+            return None, b""
+        data += more
+    end = data.index(b"\n")
+    return data[:end].rstrip(b"\r"), data[end + 1 :]
+
+
+async def _discard(reader):
+    """Take in what the peer still sends: a close over unread bytes would destroy the reply on its way."""
+    try:
+        for _ in range(request.UPLOAD_MAX_BYTES // _CHUNK_BYTES):
+            if not await asyncio.wait_for(reader.read(_CHUNK_BYTES), _QUIET_S):
+                return
+    except asyncio.TimeoutError:
+        return
+
+
+async def _skip_header(reader, data):
+    """Read up to the empty line that ends the header."""
+    whole = len(data)
+    data = b"\n" + data.replace(b"\r", b"")
+    while b"\n\n" not in data:
+        if whole > request.REQUEST_MAX_BYTES:
+            raise request.RequestError("The header is too long")
+        more = await reader.read(512)
+        if not more:
+            raise OSError("peer left")
+        whole += len(more)
+        data = data[-1:] + more.replace(b"\r", b"")
