@@ -1,0 +1,1 @@
+"""Manufacturing test and calibration station for energy meters."""

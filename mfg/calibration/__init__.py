@@ -1,0 +1,1 @@
+"""Pure arithmetic of the adjustment and its verification; no I/O, no OpenHTF."""

@@ -1,0 +1,189 @@
+"""Read a product's limits file.
+
+One table per phase, one sub-table per measurement. Every measurement in a phase's table must be set by
+that phase, so what a phase measures and what it is judged by stand in one place. `{port}` in a name
+stands for the ports 1 to 6.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfg.errors import UsageError
+
+PORTS = (1, 2, 3, 4, 5, 6)
+_KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (required keys, optional keys)
+    "range": ({"low", "high", "unit", "source"}, set()),
+    "equals": ({"value", "source"}, {"unit"}),
+    "matches": ({"pattern", "source"}, set()),
+}
+_HEAD = {"product", "revision", "deadlines"}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What one measurement must be.
+
+    Attributes:
+        name: Name of the measurement, with its unit as suffix.
+        kind: "range" (low <= value <= high), "equals" or "matches" (a regular expression, in full).
+        source: Where the number comes from: document and clause, or the study that set it.
+    """
+
+    name: str
+    kind: str
+    source: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    value: Any = None
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class LimitSet:
+    """All limits and deadlines of a product."""
+
+    product: str
+    revision: str
+    path: Path
+    sha256: str
+    phases: dict[str, tuple[Limit, ...]]
+    deadlines_s: dict[str, float]
+
+    def of_phase(self, phase: str, ports: Sequence[int] = PORTS) -> tuple[Limit, ...]:
+        """Return the limits of a phase, per-port ones for `ports` only.
+
+        Raises:
+            UsageError: The file has no table for this phase, so nothing could reject a unit there.
+        """
+        if phase not in self.phases:
+            raise UsageError(f"{self.path}: has no table [{phase}.…]; every phase needs its limits.")
+        others = {str(port) for port in PORTS if port not in ports}
+        return tuple(
+            limit
+            for limit in self.phases[phase]
+            if not ((match := re.match(r"port(\d)_", limit.name)) and match[1] in others)
+        )
+
+    def deadline_s(self, name: str) -> float:
+        """Return a deadline, in bench seconds."""
+        if name not in self.deadlines_s:
+            raise UsageError(f"{self.path}: [deadlines] has no '{name}'.")
+        return self.deadlines_s[name]
+
+    def limit(self, phase: str, name: str) -> Limit:
+        """Return one limit by phase and measurement name."""
+        for limit in self.phases.get(phase, ()):
+            if limit.name == name:
+                return limit
+        raise UsageError(f"{self.path}: [{phase}] has no measurement '{name}'.")
+
+
+def load_limits(path: Path) -> LimitSet:
+    """Read a limits file.
+
+    Raises:
+        UsageError: The file cannot be read, is not TOML, or a key is unknown, missing or contradicts
+            another; the message names file, line and key. Nothing was touched.
+    """
+    try:
+        raw = path.read_bytes()
+        data = tomllib.loads(raw.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from error
+    text = raw.decode("utf-8")
+    for key in _HEAD:
+        if key not in data:
+            raise UsageError(f"{path}: key '{key}' is missing; it must hold {', '.join(sorted(_HEAD))}.")
+    phases = {
+        phase: _phase_limits(path, text, phase, table) for phase, table in data.items() if phase not in _HEAD
+    }
+    return LimitSet(
+        product=str(data["product"]),
+        revision=str(data["revision"]),
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        phases=phases,
+        deadlines_s=_deadlines(path, text, data["deadlines"]),
+    )
+
+
+def _deadlines(path: Path, text: str, table: Any) -> dict[str, float]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [deadlines] must be a table of seconds.")
+    for name, value in table.items():
+        if not name.endswith("_s") or type(value) not in (int, float) or not 0 < value <= 3600:
+            line = _line_of(text, "[deadlines]", name)
+            raise UsageError(f"{path}:{line}: deadlines.{name} must end in _s and be 0 to 3600 seconds.")
+    return {name: float(value) for name, value in table.items()}
+
+
+def _phase_limits(path: Path, text: str, phase: str, table: Any) -> tuple[Limit, ...]:
+    if not isinstance(table, dict) or not table:
+        raise UsageError(f"{path}:{_line_of(text, '', phase)}: '{phase}' must hold measurement tables.")
+    limits: list[Limit] = []
+    for name, entry in table.items():
+        line = _line_of(text, f"[{phase}.", name)
+        limit = _limit(f"{path}:{line}: {phase}.{name}", name, entry)
+        ports = PORTS if "{port}" in name else (None,)
+        for port in ports:
+            expanded = name if port is None else name.format(port=port)
+            limits.append(Limit(**{**limit.__dict__, "name": expanded}))
+    return tuple(limits)
+
+
+def _limit(where: str, name: str, entry: Any) -> Limit:
+    if not isinstance(entry, dict):
+        raise UsageError(f"{where} must be a table.")
+    kind = entry.get("kind", "range")
+    if kind not in _KINDS:
+        raise UsageError(f"{where}.kind is {kind!r}; allowed: {', '.join(_KINDS)}.")
+    required, optional = _KINDS[kind]
+    given = set(entry) - {"kind"}
+    if missing := required - given:
+        raise UsageError(f"{where}: key '{sorted(missing)[0]}' is missing; a {kind} needs {_list(required)}.")
+    if unknown := given - required - optional:
+        allowed = _list(required | optional)
+        raise UsageError(f"{where}: key '{sorted(unknown)[0]}' is unknown; allowed here: {allowed}.")
+    if not str(entry["source"]).strip():
+        raise UsageError(f"{where}.source is empty; say where the number comes from.")
+    limit = Limit(name=name, kind=kind, **{key: value for key, value in entry.items() if key != "kind"})
+    _check_numbers(where, limit)
+    return limit
+
+
+def _check_numbers(where: str, limit: Limit) -> None:
+    if limit.kind == "matches":
+        try:
+            re.compile(limit.pattern)
+        except re.error as error:
+            raise UsageError(f"{where}.pattern is no regular expression: {error}.") from error
+    if limit.kind != "range":
+        return
+    for key, value in (("low", limit.low), ("high", limit.high)):
+        if type(value) not in (int, float) or not abs(float(value or 0)) < float("inf"):
+            raise UsageError(f"{where}.{key} is {value!r}; it must be a finite number.")
+    if limit.low is not None and limit.high is not None and limit.low > limit.high:
+        raise UsageError(f"{where}: low {limit.low} is above high {limit.high}.")
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _line_of(text: str, table: str, name: str) -> int:
+    """Return the line of a key, for messages; the table's own line when the key has none."""
+    pattern = re.compile(rf"^\s*(\[{re.escape(table[1:])}\"?{re.escape(name)}\"?\]|{re.escape(name)}\s*=)")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if pattern.match(line):
+            return number
+    return 1

@@ -1,0 +1,47 @@
+"""Limits as OpenHTF measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import openhtf as htf
+
+from mfg.limits.loader import PORTS, Limit, LimitSet
+
+# UNECE names that OpenHTF knows; anything else is kept as it is written.
+_UNITS = {
+    "V": htf.units.VOLT,
+    "A": htf.units.AMPERE,
+    "W": htf.units.WATT,
+    "s": htf.units.SECOND,
+    "Hz": htf.units.HERTZ,
+    "%": htf.units.PERCENT,
+    "degC": htf.units.DEGREE_CELSIUS,
+}
+
+
+def measurement(limit: Limit) -> htf.Measurement:
+    """Build the OpenHTF measurement of one limit, always with a validator.
+
+    A measurement without one would pass with infinity or None in it; both bounds of a range are finite,
+    so that infinity and NaN fail.
+    """
+    built = htf.Measurement(limit.name).doc(limit.source)
+    if limit.kind == "range":
+        built = built.in_range(limit.low, limit.high)
+    elif limit.kind == "equals":
+        built = built.equals(limit.value)
+    else:
+        built = built.matches_regex(f"^(?:{limit.pattern})$")
+    if limit.unit:
+        built = built.with_units(_UNITS.get(limit.unit) or htf.units.Unit(limit.unit))
+    return built
+
+
+def bind_limits(
+    phase: htf.PhaseDescriptor, limits: LimitSet, ports: Sequence[int] = PORTS
+) -> htf.PhaseDescriptor:
+    """Return a copy of a phase that must set every measurement of its table in the limits file."""
+    declared = [measurement(limit) for limit in limits.of_phase(phase.name, ports)]
+    bound: htf.PhaseDescriptor = htf.measures(*declared)(phase)
+    return bound

@@ -1,0 +1,341 @@
+"""This bench: what `station.yaml` may hold. Never a limit, never the order of a test.
+
+An unknown or missing key raises UsageError with file, line, key and what is allowed, before anything on
+the bench is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfg.clock import BenchClock
+from mfg.errors import UsageError
+from mfg.strict import Key, load_yaml
+
+_ENDPOINT = re.compile(r"(?P<host>[\w.:-]+):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Endpoint:
+        """Read `host:port`; a wrong form raises UsageError naming `where`."""
+        match = _ENDPOINT.fullmatch(text)
+        if not match or not 0 < int(match["port"]) < 65536:
+            raise UsageError(f"{where} is {text!r}; it must be host:port, for example 127.0.0.1:18080.")
+        return cls(match["host"], int(match["port"]))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class AddressRoute:
+    """Where the station reaches a unit that says it has a certain address."""
+
+    http: Endpoint
+    discovery: Endpoint
+
+
+@dataclass(frozen=True)
+class SerialPort:
+    """How the unit's USB serial port is recognised: by path, serial number or USB location."""
+
+    path: str
+    usb_serial_number: str
+    usb_location: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One position for a DUT, numbered as engraved."""
+
+    number: int
+    serial_port: SerialPort
+    drive_roots: tuple[Path, ...]
+    supply_channel: int
+    address_map: dict[str, AddressRoute]
+
+    def route(self, address: str) -> AddressRoute:
+        """Return where the unit at `address` is reached; the address itself unless it is mapped."""
+        return self.address_map.get(address, AddressRoute(Endpoint(address, 80), Endpoint(address, 29340)))
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A VISA instrument and the identity that must answer at its address."""
+
+    resource: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class ReferenceMeterSettings(Instrument):
+    """The standard that the calibration compares with."""
+
+    dialect: str
+    voltage_range_v: float
+    current_range_a: float
+    update_s: float
+
+
+@dataclass(frozen=True)
+class PowerSwitchSettings(Instrument):
+    """What switches supply, load and identification conductor."""
+
+    load_channel: int
+    identification_channel: int
+    watchdog_s: float
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """The bundle through the six current transformers."""
+
+    turns: int
+    direction: str  # "export" (marking away from the grid: positive power) or "import"
+    has_identification: bool
+
+
+@dataclass(frozen=True)
+class EmulatedBench:
+    """How `mfg` starts the emulated bench of this station; absent on a real one."""
+
+    folder: Path
+    backend: str
+    seed: int
+    clock_factor: float
+    operator: Endpoint
+    control_port: int
+    instruments_control_port: int
+    unit_control_ports: tuple[int, ...]
+    plant: Path | None  # JSON with physical parameters that differ from the default bench
+
+
+@dataclass(frozen=True)
+class Station:
+    """One station, as its file describes it."""
+
+    path: Path
+    sha256: str
+    id: str
+    line_frequency_hz: int
+    nominal_voltage_v: float
+    adaptor: str
+    slots: tuple[Slot, ...]
+    reference_meter: ReferenceMeterSettings
+    power_switch: PowerSwitchSettings
+    thermometer: Instrument | None
+    conductor: Conductor
+    wifi_credentials: Path
+    operator_front_end: str
+    records_folder: Path
+    images_folder: Path
+    erase_image: str
+    micropython_image: str
+    emulated_bench: EmulatedBench | None
+
+    @property
+    def emulated(self) -> bool:
+        """Whether this station's bench is emulated."""
+        return self.emulated_bench is not None
+
+    def slot(self, number: int) -> Slot:
+        """Return a slot by the number engraved on it."""
+        for slot in self.slots:
+            if slot.number == number:
+                return slot
+        numbers = ", ".join(str(slot.number) for slot in self.slots)
+        raise UsageError(f"{self.path} has no slot {number}; it has {numbers}.")
+
+
+@dataclass(frozen=True)
+class WifiCredentials:
+    """The access point of the test network. Never printed, logged or stored."""
+
+    ssid: str
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return f"WifiCredentials(ssid={self.ssid!r}, passphrase='****')"
+
+
+@dataclass(frozen=True)
+class SlotContext:
+    """What a plug of one slot is made from."""
+
+    station: Station
+    slot: Slot
+    clock: BenchClock
+
+
+_INSTRUMENT = {"resource": Key(str), "identity": Key(str)}
+_NO_PATH = ""
+_SCHEMA = {
+    "station": Key(
+        "map",
+        keys={
+            "id": Key(str),
+            "line_frequency_hz": Key(int, choices=(50, 60)),
+            "nominal_voltage_v": Key(float, low=90.0, high=260.0),
+            "adaptor": Key(str),
+        },
+    ),
+    "slots": Key(
+        "list",
+        items=Key(
+            "map",
+            keys={
+                "number": Key(int, low=1, high=99),
+                "serial_port": Key(
+                    "map",
+                    keys={
+                        "path": Key(str, default=""),
+                        "usb_serial_number": Key(str, default=""),
+                        "usb_location": Key(str, default=""),
+                    },
+                ),
+                "drive_roots": Key("list", items=Key(str), default=[]),
+                "supply_channel": Key(int, low=1, high=999),
+                "address_map": Key(
+                    "table",
+                    items=Key("map", keys={"http": Key(str), "discovery": Key(str)}),
+                    default={},
+                ),
+            },
+        ),
+    ),
+    "reference_meter": Key(
+        "map",
+        keys=_INSTRUMENT
+        | {
+            "dialect": Key(str),
+            "voltage_range_v": Key(float, low=1.0, high=1000.0),
+            "current_range_a": Key(float, low=0.001, high=100.0),
+            "update_s": Key(float, low=0.05, high=5.0),
+        },
+    ),
+    "power_switch": Key(
+        "map",
+        keys=_INSTRUMENT
+        | {
+            "load_channel": Key(int, low=1, high=999),
+            "identification_channel": Key(int, low=1, high=999),
+            "watchdog_s": Key(float, low=0.0, high=60.0),
+        },
+    ),
+    "thermometer": Key("map", keys=_INSTRUMENT, default=None),
+    "conductor": Key(
+        "map",
+        keys={
+            "turns": Key(int, low=1, high=100),
+            "direction": Key(str, choices=("export", "import")),
+            "has_identification": Key(bool),
+        },
+    ),
+    "wifi": Key("map", keys={"credentials_file": Key(str, default=_NO_PATH)}, default={"credentials_file": ""}),
+    "operator": Key(
+        "map",
+        keys={"front_end": Key(str, choices=("terminal", "emulated"))},
+        default={"front_end": "terminal"},
+    ),
+    "records": Key("map", keys={"folder": Key(str)}),
+    "images": Key("map", keys={"folder": Key(str), "erase": Key(str), "micropython": Key(str)}),
+    "emulated_bench": Key(
+        "map",
+        keys={
+            "folder": Key(str),
+            "backend": Key(str, choices=("unix", "rp2040", "auto")),
+            "seed": Key(int, low=0, high=2**31),
+            "clock_factor": Key(float, low=1.0, high=100.0),
+            "operator": Key(str),
+            "control_port": Key(int, low=1, high=65535),
+            "instruments_control_port": Key(int, low=1, high=65535),
+            "unit_control_ports": Key("list", items=Key(int, low=1, high=65535)),
+            "plant": Key(str, default=_NO_PATH),
+        },
+        default=None,
+    ),
+}
+
+
+def load_station(path: Path) -> Station:
+    """Read a station file.
+
+    Raises:
+        UsageError: See `mfg.strict.load_yaml`; also when slots repeat or a port has no way to be found.
+    """
+    data = load_yaml(path, _SCHEMA)
+    folder = path.resolve().parent
+    slots = tuple(_slot(entry, folder, path) for entry in data["slots"])
+    numbers = [slot.number for slot in slots]
+    if not slots or len(set(numbers)) != len(numbers):
+        raise UsageError(f"{path}: 'slots' must hold at least one slot and each number once, not {numbers}.")
+    identity = data["station"]
+    credentials = data["wifi"]["credentials_file"]
+    return Station(
+        path=path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        id=identity["id"],
+        line_frequency_hz=identity["line_frequency_hz"],
+        nominal_voltage_v=identity["nominal_voltage_v"],
+        adaptor=identity["adaptor"],
+        slots=slots,
+        reference_meter=ReferenceMeterSettings(**data["reference_meter"]),
+        power_switch=PowerSwitchSettings(**data["power_switch"]),
+        thermometer=Instrument(**data["thermometer"]) if data["thermometer"] else None,
+        conductor=Conductor(**data["conductor"]),
+        wifi_credentials=folder / credentials if credentials else Path(),
+        operator_front_end=data["operator"]["front_end"],
+        records_folder=folder / data["records"]["folder"],
+        images_folder=folder / data["images"]["folder"],
+        erase_image=data["images"]["erase"],
+        micropython_image=data["images"]["micropython"],
+        emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
+    )
+
+
+def _slot(entry: dict[str, Any], folder: Path, path: Path) -> Slot:
+    port = SerialPort(**entry["serial_port"])
+    where = f"{path}: slot {entry['number']}"
+    if not (port.path or port.usb_serial_number or port.usb_location):
+        raise UsageError(f"{where}: 'serial_port' needs path, usb_serial_number or usb_location.")
+    if port.path:
+        port = SerialPort(str(folder / port.path), port.usb_serial_number, port.usb_location)
+    routes = {
+        address: AddressRoute(
+            Endpoint.parse(route["http"], f"{where}: address_map.{address}.http"),
+            Endpoint.parse(route["discovery"], f"{where}: address_map.{address}.discovery"),
+        )
+        for address, route in entry["address_map"].items()
+    }
+    roots = tuple(folder / root for root in entry["drive_roots"])
+    return Slot(entry["number"], port, roots, entry["supply_channel"], routes)
+
+
+def _emulated_bench(data: dict[str, Any] | None, folder: Path, path: Path, slots: int) -> EmulatedBench | None:
+    if data is None:
+        return None
+    ports = tuple(data["unit_control_ports"])
+    if len(ports) != slots:
+        raise UsageError(f"{path}: 'emulated_bench.unit_control_ports' needs one port per slot ({slots}).")
+    return EmulatedBench(
+        folder=folder / data["folder"],
+        backend=data["backend"],
+        seed=data["seed"],
+        clock_factor=data["clock_factor"],
+        operator=Endpoint.parse(data["operator"], f"{path}: emulated_bench.operator"),
+        control_port=data["control_port"],
+        instruments_control_port=data["instruments_control_port"],
+        unit_control_ports=ports,
+        plant=folder / data["plant"] if data["plant"] else None,
+    )

@@ -1,0 +1,3 @@
+"""The version of the station software, written into every record."""
+
+__version__ = "2026.11.0"
