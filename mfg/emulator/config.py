@@ -100,6 +100,7 @@ class BenchConfig:
     units: tuple[UnitConfig, ...] = (UnitConfig(),)
     instruments: InstrumentsConfig = InstrumentsConfig()
     operator_port: int = 0
+    operator_answer_s: float = 0.8  # what a person needs to read a prompt and answer
     control_port: int = 0
 
     def write(self, path: Path) -> None:

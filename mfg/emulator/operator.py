@@ -1,0 +1,279 @@
+"""The emulated operator: a process that gets a prompt and answers it with eyes and fingers only.
+
+It sees the labels on the case, the lights and the display, and it can press, hold and switch. It is
+never told what the right answer is. It serves JSON lines on the operator's loopback port:
+
+    {"unit": 1, "kind": "count", "text": "An LED will flash ...", "choices": null}
+    {"answer": "green 4"}
+
+Kinds: "scan" (reads a label), "do" (acts), "count" (watches until the flashing is over), "confirm"
+(yes or no). What a confirmation is about stands in its text: "..." in double quotes must be readable on
+the display, about 232 V must stand there as a number with one decimal.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+import socketserver
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from mfg.clock import BenchClock
+from mfg.emulator.config import BenchConfig, UnitConfig
+from mfg.emulator.control import LOOPBACK, ControlClient
+from mfg.emulator.ct6_board import GPIO_BLUE_LED, GPIO_GREEN_LED
+from mfg.emulator.glyphs import read_text
+from mfg.emulator.st7789 import Frame
+from mfg.errors import MfgError, UsageError
+
+POLL_S = 0.05
+FLASHING_OVER_S = 1.2  # without an edge
+WATCH_S = 8.0
+LONGEST_FLASH_S = 1.0  # what stays lit longer is not a flash
+PRESS_S = 0.6
+SUPPLY_OFF_S = 1.0
+HOLD_BOOTSEL_S = 30.0  # at most, while waiting for the unit to appear in BOOTSEL
+BOOTSEL_SEEN_S = 5.0
+LOOK_S = 1.5  # a display refreshes about once a second
+VOLTAGE_TOLERANCE_V = 5.0
+LINE_LIMIT_BYTES = 65536
+
+QUOTED = re.compile(r'"([^"]+)"')
+ABOUT_VOLTS = re.compile(r"about\s+(\d+(?:\.\d+)?)\s*V\b", re.IGNORECASE)
+ONE_DECIMAL = re.compile(r"(?<![\d.])(\d+\.\d)(?![\d.])")
+HOLD_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:s|seconds?)\b", re.IGNORECASE)
+ABOUT_DISPLAY = re.compile(r"\b(display|screen)\b", re.IGNORECASE)
+COLOURS = {GPIO_GREEN_LED: "green", GPIO_BLUE_LED: "blue"}
+
+
+class Operator:
+    """One pair of eyes and hands for all units of the bench; answers from several threads."""
+
+    def __init__(self, config: BenchConfig) -> None:
+        self._config = config
+        self._clock = BenchClock.parse(config.clock)
+        self._units = {unit.number: unit for unit in config.units}
+        self._kinds: dict[str, Callable[[UnitConfig, str], str]] = {
+            "scan": self._scan,
+            "do": self._do,
+            "count": self._count,
+            "confirm": self._confirm,
+        }
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer one prompt.
+
+        Args:
+            request: "unit", "kind", "text" and "choices" (a list or null) of the prompt; or
+                {"op": "state"}, which is answered at once.
+
+        Returns:
+            {"answer": ...}, or {"error": ...} for a prompt that cannot be answered.
+        """
+        if request.get("op") == "state":
+            return {"state": "run"}
+        try:
+            kind, unit = request["kind"], self._units[int(request["unit"])]
+            answerer = self._kinds[kind]
+            answer = answerer(unit, str(request["text"]))
+            return {"answer": _chosen(answer, request.get("choices"))}
+        except KeyError as error:
+            return {"error": f"The prompt lacks {error}, or names something that does not exist."}
+        except (MfgError, ValueError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    # ---- kinds ----------------------------------------------------------------------------------
+
+    def _scan(self, unit: UnitConfig, text: str) -> str:
+        self._think()
+        words = text.lower()
+        if "assembly" in words:
+            return unit.label_assembly
+        if "serial" in words:
+            return unit.label_serial
+        raise UsageError(f"The operator finds no label called for by {text!r}.")
+
+    def _do(self, unit: UnitConfig, text: str) -> str:
+        self._think()
+        words = text.lower()
+        link = ControlClient(unit.control_port)
+        if "bootsel" in words:
+            self._hold_bootsel(link, by_station="station" in words, words=words)
+        elif "press" in words or ("hold" in words and "switch" in words):
+            self._press(link, words)
+        elif re.search(r"\b(supply|power|adaptor)\b", words) and re.search(r"\b(off|cycle)\b", words):
+            self._cycle_supply(link)
+        return "ok"
+
+    def _count(self, unit: UnitConfig, text: str) -> str:
+        del text  # Whatever it announces: the operator says what was seen.
+        link = ControlClient(unit.control_port)
+        since_s = self._clock.now_s()
+        edges = self._watch(link, since_s)
+        counts = {colour: _flashes(edges, gpio) for gpio, colour in COLOURS.items()}
+        self._think()
+        lit = [colour for colour, count in counts.items() if count]
+        if not lit:
+            return "none 0"
+        return f"{lit[0]} {counts[lit[0]]}" if len(lit) == 1 else f"both {max(counts.values())}"
+
+    def _confirm(self, unit: UnitConfig, text: str) -> str:
+        self._think()
+        wanted = [part for part in QUOTED.findall(text) if not ABOUT_VOLTS.fullmatch(part.strip())]
+        volts = [float(number) for number in ABOUT_VOLTS.findall(text)]
+        if not (wanted or volts or ABOUT_DISPLAY.search(text)):
+            return "yes"
+        link = ControlClient(unit.control_port)
+        deadline = self._clock.deadline(LOOK_S)
+        while True:
+            if _display_shows(self._look(link), wanted, volts):
+                return "yes"
+            if deadline.expired():
+                return "no"
+            self._clock.sleep_s(LOOK_S / 3)
+
+    # ---- eyes -----------------------------------------------------------------------------------
+
+    def _look(self, link: ControlClient) -> list[str]:
+        reply = link.call("frame")
+        pixels = base64.b64decode(reply["rgb565_base64"])
+        return read_text(Frame(reply["width"], reply["height"], bool(reply["powered"]), pixels))
+
+    def _watch(self, link: ControlClient, since_s: float) -> list[tuple[float, int, int]]:
+        """Watch the lights until they flashed and paused, or nothing came."""
+        while True:
+            edges = self._edges(link, since_s)
+            now_s = self._clock.now_s()
+            flashed = any(level for _, _, level in edges)
+            if flashed and now_s - edges[-1][0] > FLASHING_OVER_S:
+                return edges
+            if now_s - since_s > WATCH_S:
+                return edges
+            self._clock.sleep_s(POLL_S)
+
+    @staticmethod
+    def _edges(link: ControlClient, since_s: float) -> list[tuple[float, int, int]]:
+        reply = link.call("led_edges", since_s=since_s)
+        return [(float(t_s), int(gpio), int(level)) for t_s, gpio, level in reply["edges"]]
+
+    # ---- fingers --------------------------------------------------------------------------------
+
+    def _think(self) -> None:
+        self._clock.sleep_s(self._config.operator_answer_s)
+
+    def _press(self, link: ControlClient, words: str) -> None:
+        seconds = HOLD_SECONDS.search(words) if "hold" in words else None
+        link.call("button", pressed=True)
+        try:
+            self._clock.sleep_s(float(seconds.group(1)) if seconds else PRESS_S)
+        finally:
+            link.call("button", pressed=False)
+
+    def _cycle_supply(self, link: ControlClient) -> None:
+        link.call("power", on=False)
+        self._clock.sleep_s(SUPPLY_OFF_S)
+        link.call("power", on=True)
+
+    def _hold_bootsel(self, link: ControlClient, by_station: bool, words: str) -> None:
+        """Hold BOOTSEL while the supply comes on.
+
+        When the station switches the supply, the answer is needed first: a thread goes on holding
+        until the unit is in BOOTSEL.
+        """
+        link.call("bootsel", held=True)
+        if re.search(r"\b(supply|power|adaptor)\b", words) and not by_station:
+            try:
+                self._cycle_supply(link)
+                self._clock.wait_until(lambda: _in_bootsel(link), BOOTSEL_SEEN_S, POLL_S)
+            finally:
+                link.call("bootsel", held=False)
+            return
+        threading.Thread(target=self._release_bootsel, args=(link,), daemon=True).start()
+
+    def _release_bootsel(self, link: ControlClient) -> None:
+        try:
+            self._clock.wait_until(lambda: not _in_bootsel(link), SUPPLY_OFF_S, POLL_S)
+            self._clock.wait_until(lambda: _in_bootsel(link), HOLD_BOOTSEL_S, POLL_S)
+            link.call("bootsel", held=False)
+        except MfgError:
+            return  # The unit's process is gone, and its button with it.
+
+
+def _in_bootsel(link: ControlClient) -> bool:
+    return bool(link.call("state")["state"] == "bootsel")
+
+
+def _flashes(edges: list[tuple[float, int, int]], gpio: int) -> int:
+    """Return how often a light went on and soon off again."""
+    own = [(t_s, level) for t_s, number, level in edges if number == gpio]
+    return sum(
+        level == 1 and next_level == 0 and next_s - t_s <= LONGEST_FLASH_S
+        for (t_s, level), (next_s, next_level) in itertools.pairwise(own)
+    )
+
+
+def _display_shows(lines: list[str], wanted: list[str], volts: list[float]) -> bool:
+    """Return whether everything asked for is on the display; an unreadable one shows nothing."""
+    if not lines:
+        return False
+    squeezed = ["".join(line.split()) for line in lines]
+    everything = "".join(squeezed)  # a long address may go on in the next line
+    numbers = [float(number) for line in lines for number in ONE_DECIMAL.findall(line)]
+    return all(_on_display(part, squeezed, everything) for part in wanted) and all(
+        any(abs(number - about) <= VOLTAGE_TOLERANCE_V for number in numbers) for about in volts
+    )
+
+
+def _on_display(part: str, squeezed: list[str], everything: str) -> bool:
+    """Return whether a text is on the display, not as a part of a longer number."""
+    needle = "".join(part.split())
+    whole = re.compile(rf"(?<![\d.]){re.escape(needle)}(?!\.?\d)")
+    return any(whole.search(line) for line in squeezed) or needle in everything
+
+
+def _chosen(answer: str, choices: list[str] | None) -> str:
+    """Return the choice that says the same; the answer itself where the prompt offers none."""
+    for choice in choices or []:
+        if choice.strip().lower() == answer.lower():
+            return choice
+    return answer
+
+
+def run_operator(config: BenchConfig) -> None:
+    """Answer prompts on the operator's port until the process is ended."""
+    with operator_server(config) as server:
+        server.serve_forever(poll_interval=0.2)
+
+
+def operator_server(config: BenchConfig) -> socketserver.ThreadingTCPServer:
+    """Return the operator's server, bound to its port and not yet serving."""
+    operator = Operator(config)
+
+    class PromptHandler(socketserver.StreamRequestHandler):
+        """Answers one prompt per line."""
+
+        def handle(self) -> None:
+            while (line := self.rfile.readline(LINE_LIMIT_BYTES)).endswith(b"\n"):
+                self.wfile.write(json.dumps(_reply(operator, line)).encode() + b"\n")
+
+    class Server(socketserver.ThreadingTCPServer):
+        """Serves each connection in a thread that ends with the process."""
+
+        allow_reuse_address = True
+        daemon_threads = True
+
+    return Server((LOOPBACK, config.operator_port), PromptHandler)
+
+
+def _reply(operator: Operator, line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        return {"error": f"The prompt is not JSON: {error}"}
+    if not isinstance(request, dict):
+        return {"error": "A prompt is an object."}
+    return operator.answer(request)
