@@ -32,8 +32,11 @@ from mfg.errors import MfgError, UsageError
 
 POLL_S = 0.05
 FLASHING_OVER_S = 1.2  # without an edge
-WATCH_S = 8.0
-LONGEST_FLASH_S = 1.0  # what stays lit longer is not a flash
+FIRST_FLASH_S = 8.0
+WATCH_S = 30.0  # at most, while it goes on flashing
+LONGEST_FLASH_S = 2.0  # what stays lit longer is not a flash
+# The requests behind the flashes do not get faster with the bench clock: wall time of the longest.
+REQUEST_WALL_S = 0.4
 PRESS_S = 0.6
 SUPPLY_OFF_S = 1.0
 HOLD_BOOTSEL_S = 30.0  # at most, while waiting for the unit to appear in BOOTSEL
@@ -45,7 +48,7 @@ LINE_LIMIT_BYTES = 65536
 QUOTED = re.compile(r'"([^"]+)"')
 ABOUT_VOLTS = re.compile(r"about\s+(\d+(?:\.\d+)?)\s*V\b", re.IGNORECASE)
 ONE_DECIMAL = re.compile(r"(?<![\d.])(\d+\.\d)(?![\d.])")
-HOLD_SECONDS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:s|seconds?)\b", re.IGNORECASE)
+HOLD_SECONDS = re.compile(r"\bhold\b[^.]{0,40}\bfor (\d+(?:\.\d+)?)\s*(?:s|seconds?)\b", re.IGNORECASE)
 ABOUT_DISPLAY = re.compile(r"\b(display|screen)\b", re.IGNORECASE)
 COLOURS = {GPIO_GREEN_LED: "green", GPIO_BLUE_LED: "blue"}
 
@@ -101,7 +104,9 @@ class Operator:
         self._think()
         words = text.lower()
         link = ControlClient(unit.control_port)
-        if "bootsel" in words:
+        if "bootsel" in words and not re.search(r"\b(hold|press)\b", words):
+            link.call("bootsel", held=False)
+        elif "bootsel" in words:
             self._hold_bootsel(link, by_station="station" in words, words=words)
         elif "press" in words or ("hold" in words and "switch" in words):
             self._press(link, words)
@@ -114,7 +119,8 @@ class Operator:
         link = ControlClient(unit.control_port)
         since_s = self._clock.now_s()
         edges = self._watch(link, since_s)
-        counts = {colour: _flashes(edges, gpio) for gpio, colour in COLOURS.items()}
+        longest_s = self._at_least(LONGEST_FLASH_S)
+        counts = {colour: _flashes(edges, gpio, longest_s) for gpio, colour in COLOURS.items()}
         self._think()
         lit = [colour for colour, count in counts.items() if count]
         if not lit:
@@ -125,8 +131,8 @@ class Operator:
         self._think()
         wanted = [part for part in QUOTED.findall(text) if not ABOUT_VOLTS.fullmatch(part.strip())]
         volts = [float(number) for number in ABOUT_VOLTS.findall(text)]
-        if not (wanted or volts or ABOUT_DISPLAY.search(text)):
-            return "yes"
+        if not (volts or ABOUT_DISPLAY.search(text)):
+            return "yes"  # Nothing to look at: the line goes on.
         link = ControlClient(unit.control_port)
         deadline = self._clock.deadline(LOOK_S)
         while True:
@@ -145,15 +151,21 @@ class Operator:
 
     def _watch(self, link: ControlClient, since_s: float) -> list[tuple[float, int, int]]:
         """Watch the lights until they flashed and paused, or nothing came."""
+        over_s = self._at_least(FLASHING_OVER_S)
         while True:
             edges = self._edges(link, since_s)
             now_s = self._clock.now_s()
+            watched_s = now_s - since_s
             flashed = any(level for _, _, level in edges)
-            if flashed and now_s - edges[-1][0] > FLASHING_OVER_S:
+            if flashed and (now_s - edges[-1][0] > over_s or watched_s > self._at_least(WATCH_S)):
                 return edges
-            if now_s - since_s > WATCH_S:
+            if not flashed and watched_s > self._at_least(FIRST_FLASH_S):
                 return edges
             self._clock.sleep_s(POLL_S)
+
+    def _at_least(self, duration_s: float) -> float:
+        """Return a duration in which a request fits, too."""
+        return max(duration_s, REQUEST_WALL_S * self._clock.factor)
 
     @staticmethod
     def _edges(link: ControlClient, since_s: float) -> list[tuple[float, int, int]]:
@@ -166,7 +178,7 @@ class Operator:
         self._clock.sleep_s(self._config.operator_answer_s)
 
     def _press(self, link: ControlClient, words: str) -> None:
-        seconds = HOLD_SECONDS.search(words) if "hold" in words else None
+        seconds = HOLD_SECONDS.search(words)
         link.call("button", pressed=True)
         try:
             self._clock.sleep_s(float(seconds.group(1)) if seconds else PRESS_S)
@@ -207,11 +219,11 @@ def _in_bootsel(link: ControlClient) -> bool:
     return bool(link.call("state")["state"] == "bootsel")
 
 
-def _flashes(edges: list[tuple[float, int, int]], gpio: int) -> int:
+def _flashes(edges: list[tuple[float, int, int]], gpio: int, longest_s: float) -> int:
     """Return how often a light went on and soon off again."""
     own = [(t_s, level) for t_s, number, level in edges if number == gpio]
     return sum(
-        level == 1 and next_level == 0 and next_s - t_s <= LONGEST_FLASH_S
+        level == 1 and next_level == 0 and next_s - t_s <= longest_s
         for (t_s, level), (next_s, next_level) in itertools.pairwise(own)
     )
 
@@ -232,7 +244,7 @@ def _on_display(part: str, squeezed: list[str], everything: str) -> bool:
     """Return whether a text is on the display, not as a part of a longer number."""
     needle = "".join(part.split())
     whole = re.compile(rf"(?<![\d.]){re.escape(needle)}(?!\.?\d)")
-    return any(whole.search(line) for line in squeezed) or needle in everything
+    return any(whole.search(text) for text in (*squeezed, everything))
 
 
 def _chosen(answer: str, choices: list[str] | None) -> str:
