@@ -1,0 +1,82 @@
+# The link from the VM to the unit process: requests over an inherited socket, in order.
+#
+# Request: operation, argument, payload length (2 bytes, low first), payload of at most 512 bytes, in one
+# write, which the kernel takes whole or not at all. An operation that answers answers with as many bytes
+# as the caller expects. Control-C may interrupt anywhere: `_busy` remembers that an answer may be under
+# way, and the next request first asks for a mark and drops everything before it.
+# The operation numbers are those of peripherals.py.
+import os
+from micropython import const
+
+PIN_SET = const(1)
+PIN_GET = const(2)
+SPI_WRITE = const(3)
+SPI_READ = const(4)
+ADC_READ = const(5)
+WDT_START = const(6)
+WDT_FEED = const(7)
+RESET = const(8)
+BOOTLOADER = const(9)
+SOFT_RESET = const(10)
+WLAN_ACTIVE = const(11)
+WLAN_JOIN = const(12)
+WLAN_LEAVE = const(13)
+WLAN_STATUS = const(14)
+WLAN_SCAN = const(15)
+_MARK = const(16)
+_MAX = const(512)
+
+_f = open(int(os.getenv("PICOW_LINK")), "r+b")
+_b = bytearray(4 + _MAX)
+_busy = False
+_marks = 0
+
+
+def send(op, arg=0, data=b""):
+    # Ask for something that is not answered.
+    if _busy:
+        _resync()
+    n = len(data)
+    _b[0] = op
+    _b[1] = arg
+    at = 0
+    while True:
+        k = min(n - at, _MAX)
+        _b[2] = k & 255
+        _b[3] = k >> 8
+        if k:
+            _b[4 : 4 + k] = data if k == n else data[at : at + k]
+        _f.write(_b, 4 + k)
+        at += k
+        if at >= n:
+            return
+
+
+def call(op, arg, data, into):
+    # Ask for something that is answered: fill `into`. The payload is at most _MAX bytes.
+    global _busy
+    send(op, arg, data)
+    _busy = True
+    if _f.readinto(into) != len(into):
+        raise SystemExit  # The unit process is gone.
+    _busy = False
+    return into
+
+
+def _resync():
+    global _busy, _marks
+    _marks = (_marks + 1) & 255
+    _f.write(bytes((_MARK, _marks, 0, 0)))
+    want = b"\x5a\xc3\x96\x3c\xe1\x0f\x78" + bytes((_marks,))
+    seen = b""
+    while seen != want:
+        seen = (seen + _f.read(1))[-8:]
+    _busy = False
+
+
+def halt(op):
+    # Ask for something after which the chip no longer executes this program.
+    send(op)
+    while _f.read(1):
+        pass
+    raise SystemExit  # The unit process is gone.
