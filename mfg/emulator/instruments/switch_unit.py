@@ -63,6 +63,12 @@ class Channel:
     what: str  # channel of the event log
     unit: int
     commanded: bool = False
+    pending: bool = False  # the contact has not followed the latest command yet
+
+    def command(self, on: bool) -> None:
+        """Tell the output what to be."""
+        self.commanded = on
+        self.pending = True
 
     @property
     def is_load(self) -> bool:
@@ -109,7 +115,7 @@ class SwitchUnit(ScpiInstrument):
         self._watchdog_delay_s = WATCHDOG_DEFAULT_S
         self._clear_trip()
         for channel in self._channels.values():
-            channel.commanded = False
+            channel.command(on=False)
         self._move_contacts()
 
     def before_message(self) -> None:
@@ -142,7 +148,7 @@ class SwitchUnit(ScpiInstrument):
             self.questionable.set_condition(self.questionable.condition | QUESTIONABLE_WATCHDOG)
             for channel in self._channels.values():
                 if channel.is_load:
-                    channel.commanded = False
+                    channel.command(on=False)
         self._move_contacts()
 
     async def run(self) -> None:
@@ -175,13 +181,16 @@ class SwitchUnit(ScpiInstrument):
         return bool(self._events.at(channel.what, self.clock.now_s(), channel.unit))
 
     def _move_contacts(self) -> None:
+        """Let the contacts follow commands; what a hand at the bench switched meanwhile stays."""
         self._events.sync()
         for channel in self._channels.values():
             closed = self._closed(channel)
-            if channel.commanded == closed or self._welded(channel, closed):
+            if not channel.pending or (channel.commanded != closed and self._welded(channel, closed)):
                 continue
-            event = Event(self.clock.now_s(), channel.what, int(channel.commanded), channel.unit)
-            append_event(self._folder, event)
+            channel.pending = False
+            if channel.commanded != closed:
+                event = Event(self.clock.now_s(), channel.what, int(channel.commanded), channel.unit)
+                append_event(self._folder, event)
         self._events.sync()
 
     def _welded(self, channel: Channel, closed: bool) -> bool:
@@ -198,7 +207,7 @@ class SwitchUnit(ScpiInstrument):
         return channel
 
     def _set_output(self, call: Call) -> None:
-        self._channel(call).commanded = call.boolean()
+        self._channel(call).command(call.boolean())
         self._move_contacts()
 
     def _output(self, call: Call) -> str:

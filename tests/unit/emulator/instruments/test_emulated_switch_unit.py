@@ -153,6 +153,15 @@ def test_a_welded_supply_contact_keeps_its_voltage(bench):
     assert bench.ask("OUTP1?;:MEAS1:VOLT?") == "0;+1.2000E+01"
 
 
+def test_a_contact_that_a_hand_at_the_bench_closed_stays_until_the_next_command(bench):
+    append_event(bench.folder, Event(bench.clock.t_s, "supply", 1, 1))
+    bench.switch.poll()
+    assert bench.closed("supply", 1)
+    assert bench.ask("OUTP1?;:MEAS1:VOLT?") == "0;+1.2000E+01"
+    bench.ask("OUTP1 OFF")
+    assert not bench.closed("supply", 1)
+
+
 def test_the_watchdog_of_the_running_instrument_needs_no_message(tmp_path):
     async def talk():
         clock = BenchClock(factor=10.0)
