@@ -39,7 +39,8 @@ def serve(ready: threading.Event, port: list[int]) -> None:
 
 def main() -> None:
     """Print median and 99th percentile of the time per query."""
-    ready, port = threading.Event(), []
+    ready = threading.Event()
+    port: list[int] = []
     threading.Thread(target=serve, args=(ready, port), daemon=True).start()
     ready.wait(5)
     with socket.create_connection(("127.0.0.1", port[0]), timeout=5) as link:
