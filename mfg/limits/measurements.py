@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import openhtf as htf
+from openhtf.util.units import UnitDescriptor
 
 from mfg.limits.loader import PORTS, Limit, LimitSet
 
@@ -34,7 +35,8 @@ def measurement(limit: Limit) -> htf.Measurement:
     else:
         built = built.matches_regex(f"^(?:{limit.pattern})$")
     if limit.unit:
-        built = built.with_units(_UNITS.get(limit.unit) or htf.units.Unit(limit.unit))
+        own = UnitDescriptor(limit.unit, "", limit.unit)
+        built = built.with_units(_UNITS.get(limit.unit, own))
     return built
 
 

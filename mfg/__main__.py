@@ -1,0 +1,5 @@
+"""`python -m mfg`."""
+
+from mfg.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,175 @@
+"""The `mfg` command: the only reader of argv."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mfg.errors import DutError, MfgError, UsageError
+from mfg.version import __version__
+
+EXIT_CODES = "exit: 0 PASS · 1 FAIL · 2 usage · 3 station or fixture ERROR · 4 ABORTED · 5 NOT or PARTLY CALIBRATED"
+Command = Callable[[Console, argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; installed as the `mfg` script."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    sys.argv = sys.argv[:1]  # OpenHTF parses what is left there when it is imported
+    console = Console(highlight=False)
+    parsed = _parser().parse_args(arguments)
+    command: Command = parsed.command
+    try:
+        return command(console, parsed)
+    except MfgError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]")
+        console.print(str(error), markup=False, soft_wrap=True)
+        if isinstance(error, UsageError):
+            return 2
+        return 1 if isinstance(error, DutError) else 3
+    except KeyboardInterrupt:
+        console.print("aborted")
+        return 4
+
+
+def _run(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.run import run
+    from mfg.plans.plan import Mode
+    from mfg.runner.session import RunRequest
+
+    if bool(args.serial) != bool(args.assembly):
+        raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
+    mode = Mode(calibrate=not args.no_cal, defaults=not args.no_default, ports=_ports(args.ports))
+    request = RunRequest(
+        mode=mode,
+        slot=args.slot,
+        scanned=(args.assembly, args.serial) if args.serial else None,
+        erase_calibrated=args.erase_calibrated,
+        operator=args.operator,
+    )
+    return run(console, args.station, request)
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise UsageError(f"--ports {text}: give numbers from 1 to 6, separated by commas.") from error
+
+
+def _bench(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands import bench
+
+    if args.action == "set":
+        return bench.set_value(console, args.station, args.slot, args.what, args.value)
+    actions = {"up": bench.up, "down": bench.down, "status": bench.status}
+    return actions[args.action](console, args.station)
+
+
+def _firmware(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands import firmware
+
+    if args.action == "add":
+        return firmware.add(console, args.station, args.file)
+    actions = {"list": firmware.list_images, "verify": firmware.verify}
+    return actions[args.action](console, args.station)
+
+
+def _doctor(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.doctor import doctor
+
+    return doctor(console, args.station)
+
+
+def _list(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.store import list_runs
+
+    return list_runs(console, args.station)
+
+
+def _show(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.store import show
+
+    return show(console, args.station, args.serial)
+
+
+def _report(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.store import report
+
+    return report(console, args.station, args.serial)
+
+
+def _summary(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.store import summary
+
+    return summary(console, args.station, args.emulated)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mfg", description="Manufacturing test and calibration station.", epilog=EXIT_CODES
+    )
+    parser.add_argument("--version", action="version", version=f"mfg {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--station", type=Path, default=Path("station.yaml"), metavar="FILE", help="default: station.yaml"
+    )
+
+    def add(name: str, help_text: str, command: Command) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help_text, description=help_text, parents=[common], epilog=EXIT_CODES)
+        sub.set_defaults(command=command)
+        return sub
+
+    _add_run(add("run", "test and calibrate one unit", _run))
+    _add_actions(add("bench", "the emulated bench by hand", _bench), common)
+    _add_images(add("firmware", "the UF2 images of this station", _firmware), common)
+    add("doctor", "check everything that a run needs", _doctor)
+    add("list", "list the runs on record", _list)
+    add("show", "show a unit's latest record", _show).add_argument("serial", metavar="SERIAL")
+    add("report", "write a unit's latest report again", _report).add_argument(
+        "serial", metavar="SERIAL", nargs="?"
+    )
+    add("summary", "units, first-pass yield, failures and time by phase", _summary).add_argument(
+        "--emulated", action="store_true", help="count runs on emulated benches too"
+    )
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--assembly", default="", metavar="CODE", help="assembly bar code, e.g. ASY0398V03.2")
+    run.add_argument("--serial", default="", metavar="CODE", help="serial number bar code, e.g. SN00001823")
+    run.add_argument("--slot", type=int, default=1, metavar="N", help="slot, as engraved (default 1)")
+    run.add_argument("--no-cal", action="store_true", help="leave the unit uncalibrated")
+    run.add_argument("--no-default", action="store_true", help="leave the test network on the unit")
+    run.add_argument("--ports", default="1,2,3,4,5,6", metavar="LIST", help="ports to calibrate, e.g. 1,2")
+    run.add_argument(
+        "--erase-calibrated", action="store_true", help="erase a calibrated unit without asking"
+    )
+    run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
+
+
+def _add_actions(bench: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = bench.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in (("up", "start it"), ("down", "stop it"), ("status", "what it does")):
+        actions.add_parser(name, help=text, parents=[common])
+    setter = actions.add_parser("set", help="switch or break something", parents=[common])
+    setter.add_argument("what", metavar="WHAT", help="supply, button, bootsel, or the name of a fault")
+    setter.add_argument("value", metavar="on|off")
+    setter.add_argument("--slot", type=int, default=1, metavar="N")
+
+
+def _add_images(firmware: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = firmware.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="what there is", parents=[common])
+    actions.add_parser("verify", help="check the images of this station", parents=[common])
+    adder = actions.add_parser("add", help="take an image over", parents=[common])
+    adder.add_argument("file", type=Path, metavar="FILE")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""One file per phase, verb first. A phase never imports another phase."""

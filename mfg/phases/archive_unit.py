@@ -1,0 +1,72 @@
+"""Keep what the unit holds before it is erased."""
+
+from __future__ import annotations
+
+import json
+
+import openhtf as htf
+
+from mfg.errors import DutError, FixtureError
+from mfg.fixtures.micropython_repl import MicroPythonRepl
+from mfg.fixtures.operator import OperatorPlug
+from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
+from mfg.records.factory_file import masked_machine_config
+
+FILE_LIMIT_BYTES = 65536
+FACTORY_FILE, MACHINE_FILE = "/factory.cfg", "/this.machine.cfg"
+
+
+@htf.PhaseOptions(timeout_s=300)
+@htf.plug(traveller=TravellerPlug, drive=DrivePlug, port=UnitPortPlug, operator=OperatorPlug)
+def archive_unit(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    drive: DrivePlug,
+    port: UnitPortPlug,
+    operator: OperatorPlug,
+) -> None:
+    """Archive the unit's factory file, masked configuration and versions; ask before a calibrated one goes on.
+
+    Needs: supply on. Leaves: the unit as it was, its application interrupted when it had one.
+    """
+    sheet = traveller.sheet
+    if drive.drive.find() is not None:
+        test.measurements["unit_state"] = "blank"
+        test.measurements["kept_files"] = 0
+        return
+    kept: dict[str, bytes] = {}
+    try:
+        with port.repl(sheet.deadline_s("repl_s")) as repl:
+            sheet.micropython_version = str(repl.identity()["version"])
+            kept = _files(repl)
+    except DutError as error:
+        # A unit without a working REPL has nothing that could be kept; erasing it is what mends it.
+        test.logger.warning("the unit's files could not be read: %s", error)
+    for name, content in kept.items():
+        sheet.keep(f"archive_{name}", content)
+    calibrated = "factory.cfg" in kept
+    state = "calibrated" if calibrated else "uncalibrated" if "this.machine.cfg" in kept else "bare"
+    test.measurements["unit_state"] = state
+    test.measurements["kept_files"] = len(kept)
+    question = f"The unit in slot {port.slot_context.slot.number} is calibrated already. Erase it all the same?"
+    if calibrated and not sheet.erase_calibrated and not operator.confirm(question, sheet.deadline_s("operator_s")):
+        raise FixtureError(
+            "The unit is calibrated and was not erased.", "Take it out, or start again and answer yes."
+        )
+
+
+def _files(repl: MicroPythonRepl) -> dict[str, bytes]:
+    kept: dict[str, bytes] = {}
+    if repl.exists(FACTORY_FILE):
+        kept["factory.cfg"] = repl.read_file(FACTORY_FILE, FILE_LIMIT_BYTES)
+    if repl.exists(MACHINE_FILE):
+        kept["this.machine.cfg"] = _masked(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
+    return kept
+
+
+def _masked(content: bytes) -> bytes:
+    """Mask the secrets; a file that is no configuration could hold them anywhere and is not kept as it is."""
+    try:
+        return masked_machine_config(json.loads(content))
+    except ValueError:
+        return f"not a configuration: {len(content)} bytes, not kept".encode()

@@ -1,0 +1,35 @@
+"""Check the display: the operator compares what it shows."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.fixtures.operator import OperatorPlug
+from mfg.fixtures.plugs import CameraPlug, TravellerPlug, UnitApiPlug
+
+
+@htf.PhaseOptions(timeout_s=300)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, operator=OperatorPlug, camera=CameraPlug)
+def check_display(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    unit: UnitApiPlug,
+    operator: OperatorPlug,
+    camera: CameraPlug,
+) -> None:
+    """Ask whether the display shows the mains voltage and the address that the console printed.
+
+    Needs: the display on (within 60 s of power-up or of a short press). Leaves: nothing changed.
+    """
+    sheet = traveller.sheet
+    voltage_v = unit.api.stats().ports[0].voltage_v
+    question = (
+        f'Does the display show the address "{sheet.require_address()}" and a voltage of about '
+        f"{voltage_v:.0f} V, upright and readable?"
+    )
+    right = operator.confirm(question, sheet.deadline_s("operator_s"))
+    picture = camera.photograph()
+    if picture is not None:
+        sheet.keep("display.png", picture)
+        test.attach("display.png", picture, mimetype="image/png")
+    test.measurements["display_right"] = right

@@ -1,0 +1,37 @@
+"""Check the WiFi switch: a short press is seen on the console and changes no configuration."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.fixtures.operator import OperatorPlug
+from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
+
+MARKER = r"Button pressed for"
+
+
+@htf.PhaseOptions(timeout_s=300)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, port=UnitPortPlug, operator=OperatorPlug)
+def check_wifi_switch(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    unit: UnitApiPlug,
+    port: UnitPortPlug,
+    operator: OperatorPlug,
+) -> None:
+    """See a short press of the WiFi switch on the console.
+
+    Needs: the unit on the network, its console open. Leaves: the display on.
+    """
+    sheet = traveller.sheet
+    clock = port.slot_context.clock
+    before = unit.api.config()
+    console = port.console(sheet.deadline_s("serial_port_s"))
+    started_s = clock.now_s()
+    operator.begin(
+        "do", "Press the WiFi switch briefly, less than a second. Never hold it.", sheet.deadline_s("operator_s")
+    )
+    line = console.wait_for(MARKER, sheet.deadline_s("operator_s"), since_s=started_s)
+    test.measurements["press_seen"] = True
+    test.measurements["press_s"] = line.t_s - started_s
+    test.measurements["configuration_unchanged"] = unit.api.config() == before

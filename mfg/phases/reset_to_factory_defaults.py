@@ -1,0 +1,26 @@
+"""Bring the unit into its shipping state and read that back."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+from mfg.limits.loader import PORTS
+
+
+@htf.PhaseOptions(timeout_s=60)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug)
+def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -> None:
+    """Reset the WiFi configuration and audit the rest.
+
+    Needs: the unit on the network. Leaves: defaults stored; they are in force at the next power-up.
+    """
+    unit.api.reset_wifi()
+    configuration = unit.api.config()
+    wifi = configuration["WIFI"]
+    names = [configuration[f"CT{port}_NAME"] for port in PORTS]
+    test.measurements["wifi_configured"] = wifi["WIFI_CFG"]
+    test.measurements["wifi_ssid"] = wifi["SSID"]
+    test.measurements["active"] = configuration["ACTIVE"]
+    test.measurements["names_empty"] = not any([*names, configuration["YDEV_UNIT_NAME"]])
+    traveller.sheet.report_progress("factory defaults", 1, 1)

@@ -1,0 +1,52 @@
+"""Switch the unit's supply, and measure that it is on, or off."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.errors import FixtureError
+from mfg.fixtures.plugs import DrivePlug, PowerSwitchPlug, TravellerPlug, UnitPortPlug
+
+RAMP_TIMEOUT_S = 3.0  # an adaptor's output follows its mains within tenths of a second
+ON_V, OFF_V = 9.0, 5.0  # when the wait ends; what is judged is the measurement
+
+
+@htf.PhaseOptions(timeout_s=120)
+@htf.plug(traveller=TravellerPlug, power=PowerSwitchPlug, drive=DrivePlug, port=UnitPortPlug)
+def switch_supply_on(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    power: PowerSwitchPlug,
+    drive: DrivePlug,
+    port: UnitPortPlug,
+) -> None:
+    """Switch the unit's supply on and wait until the unit shows its drive or its serial port.
+
+    Needs: the unit in the slot. Leaves: supply on.
+    """
+    clock = power.slot_context.clock
+    power.switch.on(power.supply)
+    started_s = clock.now_s()
+    clock.wait_until(lambda: power.switch.measured_voltage_v(power.supply) >= ON_V, RAMP_TIMEOUT_S)
+    test.measurements["supply_on_v"] = power.switch.measured_voltage_v(power.supply)
+    timeout_s = traveller.sheet.deadline_s("unit_appears_s")
+    if not clock.wait_until(lambda: drive.drive.find() is not None or port.present(), timeout_s):
+        raise FixtureError(
+            f"No RPI-RP2 drive and no serial port appeared within {timeout_s:g} s of switching the supply on.",
+            "Check the USB cable and the adaptor; hold BOOTSEL and switch the supply on by hand to try.",
+        )
+    test.measurements["appeared_s"] = clock.now_s() - started_s
+
+
+@htf.PhaseOptions(timeout_s=60)
+@htf.plug(power=PowerSwitchPlug, port=UnitPortPlug)
+def switch_supply_off(test: htf.TestApi, power: PowerSwitchPlug, port: UnitPortPlug) -> None:
+    """Switch the unit's supply off and measure that it is off.
+
+    Needs: nothing. Leaves: supply off, as measured.
+    """
+    port.close_console()
+    clock = power.slot_context.clock
+    power.switch.off(power.supply)
+    clock.wait_until(lambda: power.switch.measured_voltage_v(power.supply) < OFF_V, RAMP_TIMEOUT_S)
+    test.measurements["supply_off_v"] = power.switch.measured_voltage_v(power.supply)

@@ -1,0 +1,20 @@
+"""Write the assembly label to the unit."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+
+
+@htf.PhaseOptions(timeout_s=60)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug)
+def write_label(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -> None:
+    """Write the label and read it back.
+
+    Needs: the unit on the network. Leaves: the label in the unit's configuration.
+    """
+    label = traveller.sheet.unit_label
+    unit.api.set_config({"ASSY": label})
+    test.measurements["label"] = label
+    test.measurements["label_read_back"] = unit.api.config()["ASSY"] == label

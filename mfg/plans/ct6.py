@@ -1,0 +1,79 @@
+"""The work instruction of the CT6: six current-transformer ports, Pico W, two ATM90E32."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.limits import LimitSet
+from mfg.phases.adjust_gains import adjust_gains
+from mfg.phases.archive_unit import archive_unit
+from mfg.phases.check_board_temperature import check_board_temperature
+from mfg.phases.check_display import check_display
+from mfg.phases.check_leds import check_leds
+from mfg.phases.check_power_cycle import check_power_cycle
+from mfg.phases.check_wifi_switch import check_wifi_switch
+from mfg.phases.erase_flash import erase_flash
+from mfg.phases.identify_ports import identify_ports
+from mfg.phases.identify_unit import identify_unit
+from mfg.phases.load_firmware import load_firmware
+from mfg.phases.load_micropython import load_micropython
+from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
+from mfg.phases.store_calibration import store_calibration, store_configuration
+from mfg.phases.switch_load import prepare_load, switch_load_off
+from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
+from mfg.phases.verify_gains import verify_gains
+from mfg.phases.write_label import write_label
+from mfg.plans.plan import BindPlugs, Mode, Plan, PlanBuilder
+
+
+def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs) -> Plan:
+    """Build the plan of one run; the numbers are the test cases of the work instruction."""
+    build = PlanBuilder(limits, mode, bind_plugs)
+    nodes = [
+        build.case(1000, identify_unit),
+        htf.PhaseGroup(
+            name="supply",
+            setup=[build.case(1900, switch_supply_on)],
+            main=[
+                build.case(2000, archive_unit),
+                build.case(3000, erase_flash),
+                build.case(4000, load_micropython),
+                build.case(5000, load_firmware),
+                build.case(6000, check_board_temperature),
+                build.case(7000, check_leds),
+                build.case(8000, check_wifi_switch),
+                build.case(9000, check_power_cycle),
+                build.case(10000, check_display),
+                build.case(11000, write_label),
+                *_calibration(build, mode),
+                *_defaults(build, mode),
+            ],
+            teardown=[build.teardown(14900, switch_supply_off)],
+        ),
+    ]
+    return Plan("CT6", nodes, build.cases, tuple(build.teardowns), mode.calibration)
+
+
+def _calibration(build: PlanBuilder, mode: Mode) -> list[object]:
+    if not mode.calibrate:
+        return [build.case(13000, store_configuration)]
+    return [
+        # A unit that failed before is not worth the dwell, and must not leave with a calibration.
+        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration"),
+        htf.PhaseGroup(
+            name="load",
+            setup=[build.case(11900, prepare_load)],
+            main=[
+                build.case(12000, identify_ports),
+                build.case(12100, adjust_gains),
+                build.case(12200, verify_gains),
+            ],
+            teardown=[build.teardown(12900, switch_load_off)],
+        ),
+        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration is stored"),
+        build.case(13000, store_calibration),
+    ]
+
+
+def _defaults(build: PlanBuilder, mode: Mode) -> list[object]:
+    return [build.case(14000, reset_to_factory_defaults)] if mode.defaults else []

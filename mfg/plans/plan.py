@@ -1,0 +1,86 @@
+"""What a plan is: bound phases in order, their case numbers, and what calibration it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import openhtf as htf
+
+from mfg.errors import UsageError
+from mfg.limits import LimitSet
+from mfg.limits.loader import PORTS
+from mfg.limits.measurements import bind_limits
+
+BindPlugs = Callable[[htf.PhaseDescriptor], htf.PhaseDescriptor]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a run is to do.
+
+    Attributes:
+        calibrate: False leaves the unit uncalibrated.
+        defaults: False leaves the test network's configuration on the unit.
+        ports: The ports that are identified, adjusted and verified.
+    """
+
+    calibrate: bool = True
+    defaults: bool = True
+    ports: tuple[int, ...] = PORTS
+
+    def __post_init__(self) -> None:
+        if not self.ports or any(port not in PORTS for port in self.ports):
+            raise UsageError(f"--ports {self.ports}: a CT6 has ports 1 to 6; name at least one.")
+
+    @property
+    def name(self) -> str:
+        """The mode as records name it."""
+        words = ["full" if self.calibrate else "no-cal"]
+        if self.calibrate and self.ports != PORTS:
+            words.append("ports-" + "".join(map(str, self.ports)))
+        if not self.defaults:
+            words.append("no-default")
+        return " ".join(words)
+
+    @property
+    def calibration(self) -> str:
+        """What the unit is afterwards: "all", "partly" or "none"."""
+        if not self.calibrate:
+            return "none"
+        return "all" if self.ports == PORTS else "partly"
+
+
+@dataclass
+class PlanBuilder:
+    """Binds phases to their limits, their slot and their case number, in the order they are named."""
+
+    limits: LimitSet
+    mode: Mode
+    bind_plugs: BindPlugs
+    cases: dict[str, int] = field(default_factory=dict)
+    teardowns: list[str] = field(default_factory=list)
+
+    def case(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
+        """Bind a phase under a case number."""
+        if phase.name in self.cases:
+            raise UsageError(f"The plan names the phase {phase.name} twice.")
+        self.cases[phase.name] = number
+        return self.bind_plugs(bind_limits(phase, self.limits, self.mode.ports))
+
+    def teardown(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
+        """Bind a phase that makes the bench safe; its failure is the fixture's, never the unit's."""
+        self.teardowns.append(phase.name)
+        return self.case(number, phase)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A product's plan for one slot and one run."""
+
+    product: str
+    nodes: Sequence[Any]
+    cases: dict[str, int]
+    teardowns: tuple[str, ...]
+    calibration: str

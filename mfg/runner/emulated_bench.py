@@ -1,0 +1,197 @@
+"""Start and stop the emulated bench that a station file describes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfg.clock import BenchClock
+from mfg.emulator.config import BenchConfig, UnitConfig
+from mfg.emulator.control import ControlClient
+from mfg.emulator.images import write_images
+from mfg.emulator.launch import BenchHandle, start_bench
+from mfg.emulator.unix_vm import vm_command
+from mfg.errors import StationError, UsageError
+from mfg.station import EmulatedBench, Slot, Station
+
+START_TIMEOUT_WALL_S = 30.0
+UF2_FOLDER_VARIABLE = "MFG_UF2_DIR"
+REAL_IMAGES = ("flash-nuke", "micropython-1.26.1-pico-w")
+EMULATOR_IMAGES = ("emulator-erase", "emulator-micropython")
+
+
+@dataclass(frozen=True)
+class RunningBench:
+    """An emulated bench that is up, and the station as it is reached there."""
+
+    station: Station
+    clock: BenchClock
+    backend: str
+    seed: int
+
+
+class NewBench:
+    """An emulated bench that this process starts."""
+
+    def __init__(self, station: Station) -> None:
+        if station.emulated_bench is None:
+            raise UsageError(f"{station.path} describes a real bench; it cannot be started.")
+        self.backend = chosen_backend(station.emulated_bench)
+        self.station = station_on(station, self.backend)
+        factor = station.emulated_bench.clock_factor if self.backend == "unix" else 1.0
+        self.clock = BenchClock(time.monotonic(), factor)
+        self._bench = station.emulated_bench
+        self._handle: BenchHandle | None = None
+
+    def start(self, *, with_parent: bool) -> None:
+        """Start every process; `with_parent` ends them when this process ends.
+
+        Raises:
+            StationError: A process did not start; those that did were stopped.
+        """
+        config = bench_config(self.station, self._bench, self.clock, self.backend)
+        folder = Path(config.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_credentials(self.station.wifi_credentials, config.units[0])
+        if self.backend == "unix":
+            write_images(self.station.images_folder)
+        self._handle = start_bench(config, START_TIMEOUT_WALL_S, with_parent=with_parent)
+
+    def stop(self) -> None:
+        """Stop every process."""
+        if self._handle is not None:
+            self._handle.stop()
+            self._handle = None
+
+
+@contextmanager
+def running_bench(station: Station) -> Iterator[RunningBench]:
+    """Use the bench that is up, or start one for the time of the block."""
+    bench = station.emulated_bench
+    if bench is None:
+        raise UsageError(f"{station.path} describes a real bench; it cannot be started.")
+    state = bench_state(bench)
+    if state is not None:
+        clock, backend = BenchClock.parse(state["clock"]), state["backend"]
+        yield RunningBench(station_on(station, backend), clock, backend, bench.seed)
+        return
+    new = NewBench(station)
+    new.start(with_parent=True)
+    try:
+        yield RunningBench(new.station, new.clock, new.backend, bench.seed)
+    finally:
+        new.stop()
+
+
+def bench_state(bench: EmulatedBench) -> dict[str, str] | None:
+    """Return back end and clock of the bench that is up at the station's ports, None when none is."""
+    try:
+        reply = ControlClient(bench.control_port).call("state")
+    except StationError:
+        return None
+    return {"backend": str(reply["backend"]), "clock": str(reply["clock"])}
+
+
+def chosen_backend(bench: EmulatedBench) -> str:
+    """Decide between the back ends.
+
+    `auto` takes rp2040 when both real images are there (in MFG_UF2_DIR), unix otherwise.
+
+    Raises:
+        UsageError: The back end that the file names cannot run here; the message says what it needs.
+    """
+    real = bool(os.environ.get(UF2_FOLDER_VARIABLE))
+    if bench.backend == "rp2040" or (bench.backend == "auto" and real):
+        if not real:
+            raise UsageError(
+                "The rp2040 back end needs the real UF2 images.",
+                f"Set {UF2_FOLDER_VARIABLE} to the folder that holds them, or use backend: unix.",
+            )
+        return "rp2040"
+    vm_command()  # raises StationError where there is no MicroPython VM for this platform
+    return "unix"
+
+
+def station_on(station: Station, backend: str) -> Station:
+    """Return the station with the images that belong to a back end."""
+    if backend == "rp2040":
+        erase, micropython = REAL_IMAGES
+        folder = Path(os.environ[UF2_FOLDER_VARIABLE]).resolve()
+        return dataclasses.replace(
+            station, erase_image=erase, micropython_image=micropython, images_folder=folder
+        )
+    erase, micropython = EMULATOR_IMAGES
+    return dataclasses.replace(station, erase_image=erase, micropython_image=micropython)
+
+
+def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, backend: str) -> BenchConfig:
+    """Build the emulated bench's configuration from the addresses of the station file."""
+    plant = json.loads(bench.plant.read_text(encoding="utf-8")) if bench.plant else {}
+    config = BenchConfig.from_dict(plant)
+    units = config.units or (UnitConfig(),)
+    return dataclasses.replace(
+        config,
+        folder=str(bench.folder),
+        seed=bench.seed,
+        clock=str(clock),
+        backend=backend,
+        uf2_folder=os.environ.get(UF2_FOLDER_VARIABLE, ""),
+        turns=station.conductor.turns,
+        units=tuple(
+            _unit(units[n] if n < len(units) else UnitConfig(), slot, bench.unit_control_ports[n])
+            for n, slot in enumerate(station.slots)
+        ),
+        instruments=dataclasses.replace(
+            config.instruments,
+            meter_port=_port(station.reference_meter.resource),
+            switch_port=_port(station.power_switch.resource),
+            thermometer_port=_port(station.thermometer.resource) if station.thermometer else 0,
+            control_port=bench.instruments_control_port,
+        ),
+        operator_port=bench.operator.port,
+        control_port=bench.control_port,
+    )
+
+
+def _unit(unit: UnitConfig, slot: Slot, control_port: int) -> UnitConfig:
+    if len(slot.address_map) != 1:
+        raise UsageError(f"Slot {slot.number} of an emulated bench needs exactly one address in address_map.")
+    ((address, route),) = slot.address_map.items()
+    return dataclasses.replace(
+        unit,
+        number=slot.number,
+        address=address,
+        http_port=route.http.port,
+        discovery_port=route.discovery.port,
+        control_port=control_port,
+    )
+
+
+def _port(resource: str) -> int:
+    """Return the port of `TCPIP::127.0.0.1::<port>::SOCKET`."""
+    parts = resource.split("::")
+    if len(parts) != 4 or parts[1] != "127.0.0.1" or not parts[2].isdigit():
+        raise UsageError(
+            f"{resource}: the instruments of an emulated bench are at TCPIP::127.0.0.1::<port>::SOCKET."
+        )
+    return int(parts[2])
+
+
+def _write_credentials(path: Path, unit: UnitConfig) -> None:
+    """Write the emulated access point's credentials where the station file expects them, owner-only."""
+    if path == Path():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = f"ssid = {json.dumps(unit.ssid)}\npassphrase = {json.dumps(unit.passphrase)}\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,186 @@
+"""The verdict: derived from what is in the record, never taken over from OpenHTF.
+
+PASS needs every planned phase run and passed, every declared measurement set, finite and inside its
+limit, no phase in error, the bench measured to be off, a unit that was identified, and OpenHTF's own
+agreement. Anything else is one of the other outcomes, in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mfg.records.record import (
+    ABORTED,
+    ERROR,
+    FAIL,
+    NOT_CALIBRATED,
+    PARTLY_CALIBRATED,
+    PASS,
+    UNSET,
+    MeasurementEntry,
+    PhaseEntry,
+    limit_text,
+    value_text,
+)
+
+_DUT_ERRORS = {"DutError", "AdjustmentError"}
+_EXIT_CODES = {PASS: 0, FAIL: 1, ERROR: 3, ABORTED: 4, NOT_CALIBRATED: 5, PARTLY_CALIBRATED: 5}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome with its reasons, the most important first, and what to do next."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+    next_action: str
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code for this outcome."""
+        return _EXIT_CODES[self.outcome]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the record must hold for a PASS.
+
+    Attributes:
+        measurements: Names of the declared measurements by phase; every planned phase is a key.
+        teardowns: The phases that measure that the bench is off.
+        calibration: "all", "partly" or "none".
+    """
+
+    measurements: Mapping[str, Sequence[str]]
+    teardowns: Sequence[str]
+    calibration: str
+
+
+def judge(
+    phases: Sequence[PhaseEntry],
+    expected: Expectation,
+    framework_outcome: str,
+    serial_number: str,
+    aborted: bool,
+    crash: str,
+) -> Verdict:
+    """Derive the verdict of a run from its phases.
+
+    Args:
+        phases: The phases of the record, in order of execution.
+        expected: What the plan promised.
+        framework_outcome: OpenHTF's outcome, "" when it made none.
+        serial_number: The unit's, "" when it was not identified.
+        aborted: Whether somebody asked for an abort.
+        crash: What OpenHTF's thread died of, "" otherwise.
+    """
+    unsafe = _unsafe(phases, expected)
+    errors = unsafe + _errors(phases, expected) + ([f"The test framework crashed: {crash}"] if crash else [])
+    failures = _failures(phases, expected)
+    if aborted or framework_outcome == "ABORTED":
+        reasons = ("The run was aborted before its end.", *errors, *failures)
+        action = unsafe[0] if unsafe else "Start the unit again from the beginning."
+        return Verdict(ABORTED, reasons, action)
+    if errors:
+        return Verdict(ERROR, tuple(errors + failures), _error_action(phases, bool(unsafe)))
+    if failures:
+        return Verdict(FAIL, tuple(failures), _failure_action(phases))
+    missing = _missing(phases, expected, serial_number)
+    if missing or framework_outcome != PASS:
+        reasons = (*missing, f"The test framework's own outcome is {framework_outcome or 'none'}.")
+        return Verdict(ERROR, reasons, "Call the engineer: the run is incomplete. The unit is not judged.")
+    return _passed(expected.calibration)
+
+
+def _passed(calibration: str) -> Verdict:
+    if calibration == "all":
+        return Verdict(PASS, (), "Take the unit out and put its label on the tray.")
+    if calibration == "partly":
+        return Verdict(
+            PARTLY_CALIBRATED, ("Not every port was calibrated.",), "Calibrate the unit before it is shipped."
+        )
+    return Verdict(NOT_CALIBRATED, ("The unit was not calibrated.",), "Calibrate the unit before it is shipped.")
+
+
+def _unsafe(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
+    """Find teardowns that failed, or did not run although something before them did."""
+    reasons = []
+    for phase in phases:
+        if phase["name"] in expected.teardowns and phase["outcome"] != PASS:
+            words = "; ".join(_measured(entry) for entry in phase["measurements"] if entry["outcome"] != PASS)
+            detail = phase["error"]["message"] if phase["error"] else words
+            reasons.append(f"The bench was not proved to be off ({phase['name']}): {detail}")
+    return reasons
+
+
+def _errors(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
+    reasons = []
+    for phase in phases:
+        error = phase["error"]
+        if phase["name"] in expected.teardowns or error is None or error["kind"] in _DUT_ERRORS:
+            continue
+        if error["kind"] == "Stopped" and any(entry["outcome"] == FAIL for entry in phase["measurements"]):
+            continue  # a failed measurement that ends the run is the unit's failure
+        reasons.append(f"{_title(phase)}: {error['message']}")
+    return reasons
+
+
+def _failures(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
+    reasons = []
+    for phase in phases:
+        if phase["name"] in expected.teardowns:
+            continue
+        error = phase["error"]
+        if error is not None and error["kind"] in _DUT_ERRORS:
+            reasons.append(f"{_title(phase)}: {error['message']}")
+        reasons += [
+            f"{_title(phase)}: {_measured(entry)}"
+            for entry in phase["measurements"]
+            if entry["outcome"] == FAIL
+        ]
+    return reasons
+
+
+def _missing(phases: Sequence[PhaseEntry], expected: Expectation, serial_number: str) -> list[str]:
+    reasons = [] if serial_number else ["The unit was never identified."]
+    done = {phase["name"]: phase for phase in phases}
+    for name, measurements in expected.measurements.items():
+        if name not in done:
+            reasons.append(f"The planned phase {name} did not run.")
+            continue
+        if done[name]["outcome"] != PASS:
+            reasons.append(f"The phase {name} ended as {done[name]['outcome']}.")
+        entries = {entry["name"]: entry for entry in done[name]["measurements"]}
+        reasons += [
+            f"{name}: {measurement} was not measured."
+            for measurement in measurements
+            if measurement not in entries or entries[measurement]["outcome"] == UNSET
+        ]
+    return reasons
+
+
+def _title(phase: PhaseEntry) -> str:
+    return f"{phase['case']} {phase['name']}" if phase["case"] is not None else phase["name"]
+
+
+def _measured(entry: MeasurementEntry) -> str:
+    return f"{entry['name']} is {value_text(entry)}, allowed {limit_text(entry)}"
+
+
+def _error_action(phases: Sequence[PhaseEntry], unsafe: bool) -> str:
+    if unsafe:
+        return "Do not touch the bench: switch it off at the mains, then call the engineer."
+    for phase in phases:
+        error = phase["error"]
+        if error is not None and error["kind"] not in _DUT_ERRORS and error.get("action"):
+            return error["action"]
+    return "Call the engineer. The unit is not judged: test it again afterwards."
+
+
+def _failure_action(phases: Sequence[PhaseEntry]) -> str:
+    for phase in phases:
+        error = phase["error"]
+        if error is not None and error["kind"] in _DUT_ERRORS and error.get("action"):
+            return f"Reject the unit. {error['action']}"
+    return "Reject the unit: put it on the repair tray with its report."
