@@ -103,7 +103,7 @@ def erase_image() -> bytes:
     return uf2(RAM_ADDRESS, _program(RAM_ADDRESS, ERASE_MARK, ProgramInfo(ERASE_NAME, ERASE_VERSION)))
 
 
-def write_images(folder: Path) -> tuple[Path, Path]:
+def generate_images(folder: Path) -> tuple[Path, Path]:
     """Write both images, if they are not there in this form already.
 
     Returns:

@@ -117,6 +117,11 @@ def vm_command() -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", "-c", LAUNCH, str(Path(spec.origin).parent))
 
 
+def unix_backend_available() -> bool:
+    """Return whether the VM is installed."""
+    return importlib.util.find_spec("micropython_run") is not None
+
+
 @functools.cache
 def vm_identity() -> VmIdentity:
     """Ask the VM for its version.
