@@ -23,7 +23,7 @@ FACTORY_KEYS = ("ASSY", *REGISTER_KEYS, "LINE_FREQ_HZ")
 
 REGISTER_MAX = 65535
 LINE_FREQUENCIES_HZ = (50, 60)
-MASK = "********"
+MASK = "****"  # what our firmware says too: `secret_mask` of firmware/contract.toml
 
 _MAX_BYTES = 16384  # a factory file has about 400
 _SECRET_WORDS = ("PASS", "SECRET", "TOKEN", "PSK", "PRIVATE_KEY")

@@ -169,10 +169,23 @@ class RecordIndex:
         """Close the file."""
         self._connection.close()
 
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """The connection, for reading queries such as pandas makes."""
-        return self._connection
+    def select(self, query: str, values: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Ask a question in SQL.
+
+        Args:
+            query: A SELECT, with `?` for each of `values`.
+            values: From whoever asks; never part of `query`.
+
+        Returns:
+            Names of the columns, and the rows.
+
+        Raises:
+            StationError: The store refuses.
+        """
+        with self._errors():
+            cursor = self._connection.execute(query, values)
+            rows = cursor.fetchall()
+        return [column[0] for column in cursor.description], rows
 
     def _prepare(self) -> None:
         with self._errors():
