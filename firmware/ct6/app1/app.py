@@ -72,7 +72,7 @@ class App:
             Exception: What the failed task raised.
         """
         watchdog = machine.WDT(timeout=_WATCHDOG_MS)
-        for task in (self._start, self._indicate, self._show):
+        for task in (self._start, self._indicate):
             self._tasks.append(asyncio.create_task(task()))
         while True:
             watchdog.feed()
@@ -92,6 +92,7 @@ class App:
         log.info("File system %d of %d bytes free" % (state[3] * state[1], state[2] * state[1]))
         log.info("Firmware Version = " + VERSION)
         await self._display.on()
+        self._tasks.append(asyncio.create_task(self._show()))
         self.meter.show_settings()
         try:
             await self.meter.start()

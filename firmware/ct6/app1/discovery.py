@@ -78,7 +78,9 @@ class Discovery:
         shown["IP_ADDRESS"] = self._wifi.address
         for name, key in _IDENTITY:
             shown[name] = self._config[key]
-        shown["TIMESENT"] = [*time.gmtime()[:8], time.time()]
+        sent = list(time.gmtime()[:8])
+        sent.append(time.time())
+        shown["TIMESENT"] = sent
         try:
             self._socket.sendto(json.dumps(shown).encode(), sender)
         except OSError as exc:  # no buffer or no route: the poller asks again in a second

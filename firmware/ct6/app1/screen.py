@@ -76,6 +76,6 @@ def fill(grid, values, calibrated, in_amperes, bottom):
         else:
             text = "CT%d %8.3f kW" % (port + 1, values[first + PRMS] / 1000)
         grid.put(2 * port, text)
-    grid.put(12, "    %8.1f V" % values[VRMS])
-    grid.put(14, "    %8d dBm" % round(values[RSSI]))
-    grid.put(16, "    %8.1f C" % values[BOARD_TEMPERATURE])
+    grid.put(12, "  %8.1f V" % values[VRMS])
+    grid.put(14, "  %8d dBm" % round(values[RSSI]))
+    grid.put(16, "  %8.1f C" % values[BOARD_TEMPERATURE])

@@ -1,0 +1,135 @@
+"""The firmware's own tables and firmware/contract.toml say the same."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+from app1 import request, schema, screen
+
+FIRMWARE = Path(__file__).parents[3] / "firmware"
+CONTRACT = tomllib.loads((FIRMWARE / "contract.toml").read_text(encoding="utf-8"))
+TYPES = {str: "str", int: "int", float: "float"}
+
+
+def described(row: tuple) -> dict:
+    name, default, low, high, flags = row
+    entry = {"type": TYPES[type(default)], "default": default, "secret": bool(flags & schema.SECRET)}
+    if isinstance(low, tuple):
+        entry["choices"] = list(low)
+    else:
+        entry |= {"min": low, "max": high}
+    if name.startswith("CTn"):
+        entry["count"] = 6
+    return entry
+
+
+def constants(module: str) -> dict:
+    """Return the numbers and texts that a module of the firmware assigns at its top level."""
+    tree = ast.parse((FIRMWARE / "ct6" / "app1" / f"{module}.py").read_text(encoding="utf-8"))
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            found |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
+    return found
+
+
+def source(module: str) -> str:
+    return (FIRMWARE / "ct6" / "app1" / f"{module}.py").read_text(encoding="utf-8")
+
+
+def test_the_configuration_keys_are_those_of_the_contract():
+    rows = {}
+    for row in schema.ROWS:
+        flags = row[4]
+        rows[row[0]] = described(row) | {
+            "settable": bool(flags & schema.SETTABLE),
+            "factory": bool(flags & schema.FACTORY),
+        }
+    contract = dict(CONTRACT["keys"])
+    wifi = contract.pop("WIFI")
+    assert wifi == {"type": "object", "settable": False, "factory": False, "secret": False}
+    assert rows == contract
+    # 1 == 1.0 in Python; the type of a default is part of the contract.
+    assert all(type(rows[key]["default"]) is type(contract[key]["default"]) for key in rows)
+
+
+def test_the_members_of_the_wifi_object_are_those_of_the_contract():
+    assert {row[0]: described(row) for row in schema.WIFI_ROWS} == CONTRACT["wifi"]
+
+
+def test_there_are_sixteen_factory_keys():
+    expected = [f"CT{port}_{what}" for what in ("IGAIN", "IOFFSET") for port in range(1, 7)]
+    expected += ["ASSY", "CS0_VOLTAGE_GAIN", "CS4_VOLTAGE_GAIN", "LINE_FREQ_HZ"]
+    assert sorted(schema.factory_keys()) == sorted(expected)
+
+
+def test_every_default_passes_its_own_check():
+    for row in (*schema.ROWS, *schema.WIFI_ROWS):
+        assert schema.check(row, row[1]) == row[1]
+
+
+def test_the_rest_paths_are_those_of_the_contract():
+    names = re.findall(r"_(?:do|wait|later)_([a-z0-9_]+)(?:\(| =)", source("rest"))
+    assert {"/", *(f"/{name}" for name in names)} == set(CONTRACT["rest"]["paths"])
+
+
+def test_the_numbers_of_the_contract_are_those_of_the_firmware():
+    times, rest = CONTRACT["times"], CONTRACT["rest"]
+    app, board, wifi = constants("app"), constants("board"), constants("wifi")
+    assert app["VERSION"] == CONTRACT["firmware"]["version"]
+    assert app["_WATCHDOG_MS"] == CONTRACT["firmware"]["watchdog_s"] * 1000
+    assert app["_HTTP_PORT"] == rest["port"]
+    assert app["_BUTTON_RESET_MS"] == times["button_reset_s"] * 1000
+    assert app["_DISPLAY_ON_MS"] == times["display_on_s"] * 1000
+    assert wifi["_JOIN_MS"] == times["wifi_join_s"] * 1000
+    assert wifi["_LOST_MS"] == times["wifi_lost_s"] * 1000
+    assert wifi["_ANNOUNCE_MS"] >= CONTRACT["console"]["joined_earliest_s"] * 1000
+    assert wifi["_QUIET_MS"] >= CONTRACT["console"]["joined_quiet_s"] * 1000
+    assert board["POWER_CYCLE_DELAY_MS"] == times["power_cycle_delay_s"] * 1000
+    assert board["REBOOT_DELAY_MS"] == times["reboot_delay_s"] * 1000
+    assert rest["upload_max_bytes"] == request.UPLOAD_MAX_BYTES
+    assert constants("rest")["_GET_FILE_MAX_BYTES"] == rest["get_file_max_bytes"]
+    assert constants("discovery")["REQUEST"] == CONTRACT["discovery"]["request_value"]
+    assert CONTRACT["firmware"]["secret_mask"] == schema.MASK
+
+
+def test_the_screen_is_laid_out_as_the_contract_says():
+    display, shown = constants("display"), CONTRACT["display"]
+    assert (shown["columns"], shown["rows"]) == (screen.COLUMNS, screen.ROWS)
+    assert shown["address_row"] == screen.ADDRESS_ROW
+    assert display["_CELL"] == shown["cell_px"] == 8 * shown["scale"]
+    assert shown["columns"] * shown["cell_px"] == shown["width_px"]
+    assert shown["rows"] * shown["cell_px"] == shown["height_px"]
+
+
+def test_the_pins_of_the_contract_are_those_of_the_firmware():
+    pins = CONTRACT["pins"]
+    used = {
+        int(number)
+        for name in ("board", "display", "meter")
+        for number in re.findall(r"Pin\((\d+)", source(name))
+    }
+    assert used == {number for name, number in pins.items() if name != "temperature_adc_channel"}
+    assert f"ADC({pins['temperature_adc_channel']})" in source("board")
+
+
+def test_the_console_markers_stand_in_the_firmware():
+    text = "".join(source(name) for name in ("app", "wifi", "display", "log"))
+    text += (FIRMWARE / "ct6" / "main.py").read_text(encoding="utf-8")
+    console = CONTRACT["console"]
+    for name in (
+        "info_prefix",
+        "debug_prefix",
+        "error_prefix",
+        "started",
+        "firmware_version",
+        "display_on",
+        "chips_ready",
+        "setup_mode",
+        "ap_mode",
+        "joined",
+        "address",
+        "button",
+    ):
+        assert console[name] in text, name

@@ -1,0 +1,269 @@
+"""A unit small enough for a unit test: our firmware in the MicroPython VM on the emulated board.
+
+No BOOTSEL drive, no unit process: the core of the unix back end runs in a thread of the test. A flash image
+holds the byte-compiled firmware; the console is the serial port as a host that reads all the time sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import mmap
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from littlefs import LittleFS
+
+from mfg.clock import BenchClock
+from mfg.emulator.config import BenchConfig, UnitConfig
+from mfg.emulator.core import (
+    FILE_SYSTEM_BLOCK_BYTES,
+    FILE_SYSTEM_BLOCKS,
+    FILE_SYSTEM_OFFSET,
+    FLASH_ADDRESS,
+    FLASH_BYTES,
+    CoreContext,
+    create_core,
+)
+from mfg.emulator.ct6_board import Ct6Board
+from mfg.emulator.events import Event, EventLog, append_event
+from mfg.emulator.images import micropython_image
+from mfg.emulator.plant import Plant
+from mfg.emulator.unix_vm import vm_identity
+from mfg.fixtures.firmware_build import build_firmware
+
+FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
+SSID = "mfg-bench"
+PASSPHRASE = "bench-only-passphrase"
+STA_CONFIG = {"WIFI": {"WIFI_CFG": 1, "MODE": "STA", "CHANNEL": 3, "SSID": SSID, "PASSWD": PASSPHRASE}}
+UF2_BLOCK_BYTES, UF2_HEADER_BYTES, UF2_PAYLOAD_BYTES = 512, 32, 256
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    """Return a loopback port that is free now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def flash_image(files: dict[str, bytes]) -> bytes:
+    """Return a flash with MicroPython, the byte-compiled firmware and more files."""
+    image = build_firmware(FIRMWARE, None)
+    fs = _file_system()
+    fs.format()
+    fs.mount()
+    for folder in image.folders:
+        fs.mkdir(folder)
+    for path, data in [*((file.path_on_unit, file.data) for file in image.files), *files.items()]:
+        with fs.open(path, "wb") as file:
+            file.write(data)
+    flash = bytearray(b"\xff" * FLASH_BYTES)
+    uf2 = micropython_image(vm_identity().version)
+    for at in range(0, len(uf2), UF2_BLOCK_BYTES):
+        target = int.from_bytes(uf2[at + 12 : at + 16], "little") - FLASH_ADDRESS
+        start = at + UF2_HEADER_BYTES
+        flash[target : target + UF2_PAYLOAD_BYTES] = uf2[start : start + UF2_PAYLOAD_BYTES]
+    content = bytes(fs.context.buffer)
+    flash[FILE_SYSTEM_OFFSET : FILE_SYSTEM_OFFSET + len(content)] = content
+    return bytes(flash)
+
+
+def _file_system() -> LittleFS:
+    return LittleFS(
+        block_size=FILE_SYSTEM_BLOCK_BYTES,
+        block_count=FILE_SYSTEM_BLOCKS,
+        prog_size=256,
+        read_size=32,
+        mount=False,
+    )
+
+
+class VmUnit:
+    """One unit; `with` starts and ends it."""
+
+    def __init__(self, folder: Path, files: dict[str, bytes], factor: float = 1.0, **unit: Any) -> None:
+        """Prepare a unit.
+
+        Args:
+            folder: Empty folder for the flash and the event log.
+            files: More files for the flash, by path.
+            factor: Of the bench clock.
+            unit: Fields of UnitConfig that differ from the default.
+        """
+        self.clock = BenchClock(time.monotonic(), factor)
+        self.unit = UnitConfig(
+            http_port=free_port(socket.SOCK_STREAM), discovery_port=free_port(socket.SOCK_DGRAM), **unit
+        )
+        self.folder = folder
+        self.config = BenchConfig(folder=str(folder), clock=str(self.clock), units=(self.unit,))
+        self.flash_path = folder / "flash.bin"
+        self.flash_path.write_bytes(flash_image(files))
+        self._flash_file = self.flash_path.open("r+b")
+        self._flash = mmap.mmap(self._flash_file.fileno(), FLASH_BYTES)
+        self.events = EventLog(folder)
+        self.board = Ct6Board(self.config, self.unit, Plant(self.config, self.events), self.clock)
+        self.resets: list[str] = []
+        self.complaints: list[str] = []
+        self.console = ""
+        self._port: int | None = None
+        self._running = True
+        self._loop = asyncio.new_event_loop()
+        self._threads = [
+            threading.Thread(target=self._loop.run_forever, daemon=True),
+            threading.Thread(target=self._read, daemon=True),
+        ]
+        self.core = create_core(
+            "unix",
+            CoreContext(
+                self.config,
+                self.unit,
+                self.clock,
+                self.board,
+                folder,
+                self.flash_path,
+                self._port_up,
+                self._port_gone,
+                self.resets.append,
+                lambda: self.resets.append("bootloader"),
+                self.complaints.append,
+            ),
+        )
+
+    def __enter__(self) -> VmUnit:
+        for thread in self._threads:
+            thread.start()
+        self.power_on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.power_off()
+        self._running = False
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        for thread in self._threads:
+            thread.join()
+        self._loop.close()
+        self.events.close()
+        self._flash.close()
+        self._flash_file.close()
+
+    def _do(self, work: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def power_on(self) -> None:
+        """Give the unit its supply."""
+        self.console = ""
+        self.resets.clear()
+        self.board.power_on(self.clock.now_s())
+        self._do(self.core.start(self._flash, None))
+
+    def power_off(self) -> None:
+        """Cut the supply; the flash stays."""
+        self._do(self.core.stop())
+        self.board.power_off(self.clock.now_s())
+
+    def _port_up(self, path: str) -> None:
+        self._port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+    def _port_gone(self) -> None:
+        port, self._port = self._port, None
+        if port is not None:
+            os.close(port)
+
+    def _read(self) -> None:
+        while self._running:
+            port = self._port
+            if port is None:
+                time.sleep(0.005)
+                continue
+            try:
+                if select.select([port], [], [], 0.02)[0]:
+                    self.console += os.read(port, 4096).decode(errors="replace")
+            except OSError:  # the port went
+                time.sleep(0.005)
+
+    def type(self, text: str) -> None:
+        """Type at the prompt."""
+        assert self._port is not None
+        os.write(self._port, text.encode())
+
+    def press(self, pressed: bool) -> None:
+        """Press or release the WiFi switch."""
+        append_event(self.folder, Event(self.clock.now_s(), "button", int(pressed), self.unit.number))
+
+    def fault(self, name: str, on: bool = True) -> None:
+        """Switch a fault."""
+        append_event(
+            self.folder, Event(self.clock.now_s(), "fault", {"name": name, "on": on}, self.unit.number)
+        )
+
+    def switch(self, what: str, on: bool) -> None:
+        """Switch a channel of the plant."""
+        append_event(self.folder, Event(self.clock.now_s(), what, int(on)))
+
+    def wait_for(self, text: str, timeout_s: float = 30.0) -> str:
+        """Wait until the console shows `text`; return everything up to the end of its line."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            at = self.console.find(text)
+            if at >= 0 and "\n" in self.console[at:]:
+                return self.console[: self.console.index("\n", at)]
+            time.sleep(0.01)
+        raise AssertionError(f"no {text!r} in:\n{self.console}")
+
+    def wait_reset(self, reason: str, timeout_s: float = 30.0) -> None:
+        """Wait until the chip was reset in that way."""
+        deadline = time.monotonic() + timeout_s
+        while reason not in self.resets:
+            assert time.monotonic() < deadline, (self.resets, self.console)
+            time.sleep(0.01)
+
+    def ready(self) -> None:
+        """Wait until the network services are up."""
+        self.wait_for("WiFi interface IP address: ")
+
+    def exchange(self, request: bytes, timeout_s: float = 20.0) -> bytes:
+        """Send bytes to the REST port and return everything that comes back."""
+        with socket.create_connection(("127.0.0.1", self.unit.http_port), timeout_s) as link:
+            link.sendall(request)
+            reply = b""
+            while data := link.recv(4096):
+                reply += data
+            return reply
+
+    def get(self, target: str) -> Any:
+        """Return the JSON reply to a GET."""
+        return self.get_status(target)[1]
+
+    def get_status(self, target: str) -> tuple[int, Any]:
+        """Return the status and the JSON reply to a GET."""
+        reply = self.exchange(f"GET {target} HTTP/1.1\r\nHost: unit\r\n\r\n".encode())
+        head, _, body = reply.partition(b"\r\n\r\n")
+        return int(head.split(b" ")[1]), json.loads(body)
+
+    def discover(self, request: bytes, timeout_s: float = 3.0) -> Any:
+        """Return the JSON reply to a datagram, None if there is none in time."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+            link.settimeout(timeout_s)
+            link.sendto(request, ("127.0.0.1", self.unit.discovery_port))
+            try:
+                return json.loads(link.recv(8192))
+            except TimeoutError:
+                return None
+
+    def file(self, path: str) -> bytes | None:
+        """Return a file of the flash, None if there is none; call it while the unit is off."""
+        flash = self.flash_path.read_bytes()[FILE_SYSTEM_OFFSET:]
+        fs = _file_system()
+        fs.context.buffer = bytearray(flash[: FILE_SYSTEM_BLOCKS * FILE_SYSTEM_BLOCK_BYTES])
+        fs.mount()
+        try:
+            with fs.open(path, "rb") as file:
+                return bytes(file.read())
+        except FileNotFoundError:
+            return None
