@@ -111,7 +111,7 @@ class _Marks:
             row = pixels[start : start + frame.width]
             key = row.tobytes()
             if key not in known:
-                background = common if one_background else _row_background(row)
+                background = common if one_background else _row_background(row, common)
                 known[key] = int("".join("0" if pixel == background else "1" for pixel in row), 2)
             self.rows.append(known[key])
 
@@ -152,11 +152,12 @@ class _Marks:
         return self.rows[y] >> shift & mask if 0 <= y < len(self.rows) else 0
 
 
-def _row_background(row: array[int]) -> int:
-    """Return the background of one row: a bar may have its own."""
-    if row[0] == row[-1]:
-        return row[0]
-    return Counter(row).most_common(1)[0][0]
+def _row_background(row: array[int], common: int) -> int:
+    """Return the background of one row: a bar across the picture has its own."""
+    edge = row[0]
+    if edge == row[-1] and (edge == common or 2 * row.count(edge) > len(row)):
+        return edge
+    return common if common in row else Counter(row).most_common(1)[0][0]
 
 
 def _scales(row: int) -> list[int]:
