@@ -20,6 +20,7 @@ from mfg.emulator.core import (
     Flash,
     RamImage,
 )
+from mfg.emulator.images import has_valid_boot2
 from mfg.emulator.pty_port import PtyPort
 from mfg.errors import StationError
 
@@ -32,7 +33,8 @@ try:
     from rp2040py.simulator import Simulator
     from rp2040py.usb.cdc import USBCDC
 
-    from mfg.emulator.rp2040_network import GuestNetwork, Radio
+    from mfg.emulator.rp2040_network import GuestNetwork
+    from mfg.emulator.rp2040_radio import AccessPoint, Radio
 except ImportError as error:
     raise StationError(
         f"The rp2040 back end needs the package rp2040py, which does not load here: {error}.",
@@ -49,7 +51,7 @@ METERING_SPI = 0
 DISPLAY_SPI = 1
 DISPLAY_BATCH_BYTES = 4096
 BOARD_POLL_S = 0.01
-FLASH_SAVE_S = 1.0
+FLASH_SAVE_S = 0.2
 ADC_TEMPERATURE_SENSOR = 2
 # What the chip's other converter inputs read: VSYS / 3 of 5 V, and the chip's own sensor at 27 degC.
 ADC_OTHER_COUNTS = {3: 2068, 4: 876}
@@ -83,6 +85,7 @@ class Rp2040Core:
             )
         self._context = context
         self._network = GuestNetwork(context.unit.address)
+        self.wifi = AccessPoint(context.unit.ssid, context.unit.passphrase)
         self._bytes_per_s: float | None = None
         self._deaf = False
         self._chip: _Chip | None = None
@@ -97,7 +100,9 @@ class Rp2040Core:
         await self.stop()
         unit = self._context.unit
         await self._network.open(unit.http_port, unit.discovery_port)
-        self._chip = _Chip(self._context, self._network, flash, self._make_port, self._bootloader)
+        mac = bytes.fromhex(unit.mac.replace(":", ""))
+        radio = Radio(mac, self.wifi, self._network.bridge)
+        self._chip = _Chip(self._context, radio, flash, self._make_port, self._bootloader)
         self._chip.start(ram_image)
 
     async def stop(self) -> None:
@@ -164,7 +169,7 @@ class _Chip:
     def __init__(
         self,
         context: CoreContext,
-        network: GuestNetwork,
+        radio: Radio,
         flash: Flash,
         make_port: Callable[[USBCDC, RP2040], _UsbSerialPort],
         bootloader: Callable[[], Awaitable[None]],
@@ -174,9 +179,7 @@ class _Chip:
         self._make_port = make_port
         self._enter_bootloader = bootloader
         self.port: _UsbSerialPort | None = None
-        unit = context.unit
-        mac = bytes.fromhex(unit.mac.replace(":", ""))
-        self._radio = Radio(network, mac, unit.ssid, unit.passphrase)
+        self._radio = radio
         self._mcu = build_rp2040_from_spec(BoardSpec(extras=(lambda: self._radio,)))
         self._simulator = Simulator(rp2040=self._mcu)
         self._mcu.load_bootrom(BOOTROM_B1)
@@ -221,7 +224,10 @@ class _Chip:
         self._port_gone()
 
     def reset(self, cause: ResetCause, name: str) -> None:
-        """Reset the chip; it starts again from the flash."""
+        """Reset the chip; it starts again from the flash, or in BOOTSEL when the flash holds no program."""
+        if not has_valid_boot2(self._mcu.flash[:FLASH_BYTES]):
+            self._begin_bootloader()
+            return
         self._port_gone()
         self._radio.bus.power_off()
         self._mcu.enter_reset(cause=cause)
@@ -258,13 +264,15 @@ class _Chip:
         scratch = [watchdog.read_uint32(WATCHDOG_SCRATCH0 + 4 * i) & _MASK for i in range(8)]
         to_rom = scratch[4] == BOOT_MARK and scratch[5] ^ scratch[7] == -BOOT_MARK & _MASK
         if to_rom and scratch[7] < ROM_BYTES:
-            self._simulator.stop()
-            if self._bootloader_task is None:
-                loop = asyncio.get_running_loop()
-                self._bootloader_task = loop.create_task(self._to_bootloader())
+            self._begin_bootloader()
             return
         forced = watchdog.read_uint32(WATCHDOG_REASON) & REASON_FORCE
         self.reset(ResetCause.WATCHDOG, "machine.reset" if forced else "watchdog")
+
+    def _begin_bootloader(self) -> None:
+        self._simulator.stop()
+        if self._bootloader_task is None:
+            self._bootloader_task = asyncio.get_running_loop().create_task(self._to_bootloader())
 
     async def _to_bootloader(self) -> None:
         if self.running:

@@ -1,13 +1,9 @@
-"""The radio network of an emulated Pico W, and the way from the loopback interface into it.
+"""The network behind an emulated Pico W's access point, and the way into it from the loopback interface.
 
-`AccessPointRadio` is the CYW43439 as the unit's firmware sees it: one access point with the name and the
-passphrase of the unit's configuration. `GuestNetwork` is what lies behind the access point: address by
-DHCP, and a host (the gateway) that carries loopback connections to the unit's TCP port 80 and datagrams
-to its UDP port 29340, replies included. Nothing that the unit sends leaves the machine: a connection it
-opens is refused, a name it asks for does not exist.
-
-What differs from a real network: a TCP connection is accepted on the loopback side before the unit has
-accepted it, so a refusal shows as a reset; radio loss, delay and other stations do not exist.
+The unit gets its address by DHCP. A host (the gateway) carries loopback connections to the unit's TCP
+port 80 and datagrams to its UDP port 29340, replies included. Nothing that the unit sends leaves the
+machine: a connection it opens is refused, a name it asks for does not exist. Loss, delay and other
+stations do not exist either.
 """
 
 from __future__ import annotations
@@ -20,134 +16,23 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from rp2040py.external.cyw43 import bus as cyw43_bus
 from rp2040py.external.cyw43 import nat, net
-from rp2040py.external.cyw43.bus import GSPIBus
-from rp2040py.external.cyw43.chip import Cyw43439
 from rp2040py.rp2040 import RP2040
+
+from mfg.emulator.rp2040_radio import AccessPointRadio
+from mfg.emulator.rp2040_tcp import MSS_BYTES, GuestConnection, Segment
 
 LOOPBACK = "127.0.0.1"
 GUEST_HTTP_PORT = 80
 GUEST_DISCOVERY_PORT = 29340
-RSSI_DBM = -52
 
 MTU_BYTES = 1500
 IP_HEADER_BYTES = 20
-TCP_MSS_BYTES = 1460
-TCP_DEFAULT_MSS_BYTES = 536  # RFC 9293, 3.7.1: without the option
-TCP_WINDOW_BYTES = 65535
-TCP_RETRANSMIT_S = 1.0
-TCP_RETRANSMIT_LIMIT = 8
-TCP_OUT_LIMIT_BYTES = 1 << 16
 REASSEMBLY_S = 30.0
 REASSEMBLY_LIMIT = 16
 UDP_PEER_LIMIT = 64
 UDP_BACKLOG_LIMIT = 64  # frames that wait for the unit; a datagram beyond that is lost, as in a real queue
 ARP_REFRESH_S = 60.0  # lwIP forgets after 300 s
-
-# ioctl numbers and event codes of the radio firmware, as its driver (cyw43-driver) uses them.
-WLC_GET_RSSI = 127
-WLC_SET_WSEC_PMK = 268
-STATUS_NO_NETWORKS = 3
-SUPPLICANT_KEYED = 6
-SUPPLICANT_KEY_EXCHANGE_FAILED = 14
-CAPABILITY_PRIVACY = 0x0010
-# Information element RSN of IEEE 802.11: CCMP for group and pairwise keys, pre-shared key.
-RSN_ELEMENT = bytes.fromhex("30140100000fac040100000fac040100000fac020000")
-
-_MASK = 0xFFFFFFFF
-
-
-class AccessPointRadio(GSPIBus):
-    """The CYW43439 with one WPA2 access point in range."""
-
-    def __init__(self, mac: bytes, ssid: str, passphrase: str) -> None:
-        super().__init__()
-        self._mac = mac
-        self._ssid = ssid.encode()
-        self._passphrase = passphrase.encode()
-        self._offered_ssid = b""
-        self._offered_passphrase = b""
-
-    @property
-    def backlog(self) -> int:
-        """Return how many frames wait for the unit's driver."""
-        return len(self._rx_queue)
-
-    def power_off(self) -> None:
-        """Lose every register and the association, as WL_ON low does."""
-        super().power_off()
-        self._offered_ssid = self._offered_passphrase = b""
-        if self.nat_bridge is not None:
-            self.nat_bridge.reset()
-
-    def _write_wlan(self, data: bytes) -> None:
-        start = cyw43_bus.SDPCM_HEADER_LEN + cyw43_bus.IOCTL_HEADER_LEN
-        if len(data) < start or data[5] & 0x0F != cyw43_bus.CONTROL_HEADER:
-            super()._write_wlan(data)
-            return
-        command, _length, flags = struct.unpack_from("<III", data, cyw43_bus.SDPCM_HEADER_LEN)
-        payload = data[start:]
-        answer = self._answer(command, payload)
-        if answer is not None:
-            response = self._build_ioctl_success_response(flags >> 16, len(payload), response_prefix=answer)
-            self.queue_rx_packet(response)
-            return
-        if command == WLC_SET_WSEC_PMK:
-            (length,) = struct.unpack_from("<H", payload)
-            self._offered_passphrase = payload[4 : 4 + length]
-        elif command == cyw43_bus.WLC_SET_SSID:
-            (length,) = struct.unpack_from("<I", payload)
-            self._offered_ssid = payload[4 : 4 + length]
-        super()._write_wlan(data)
-
-    def _answer(self, command: int, payload: bytes) -> bytes | None:
-        if command == WLC_GET_RSSI:
-            return struct.pack("<i", RSSI_DBM)
-        if command == cyw43_bus.WLC_GET_VAR and payload.startswith(b"cur_etheraddr\x00"):
-            return self._mac
-        return None
-
-    def _queue_join_events(self) -> None:
-        if self._offered_ssid != self._ssid:
-            event = self._build_async_event(cyw43_bus.CYW43_EV_SET_SSID, STATUS_NO_NETWORKS)
-            self.queue_rx_packet(event)
-        elif self._offered_passphrase != self._passphrase:
-            for event_type, status in (
-                (cyw43_bus.CYW43_EV_AUTH, cyw43_bus.CYW43_STATUS_SUCCESS),
-                (cyw43_bus.CYW43_EV_ASSOC, cyw43_bus.CYW43_STATUS_SUCCESS),
-                (cyw43_bus.CYW43_EV_PSK_SUP, SUPPLICANT_KEY_EXCHANGE_FAILED),
-            ):
-                self.queue_rx_packet(self._build_async_event(event_type, status))
-        else:
-            super()._queue_join_events()
-
-    def _build_scan_result_bytes(self) -> bytes:
-        # The base class describes an open network with another name; the fields' places are its own.
-        result = bytearray(super()._build_scan_result_bytes())
-        size = len(result) - 12
-        struct.pack_into("<I", result, 16, size + len(RSN_ELEMENT))
-        struct.pack_into("<H", result, 28, CAPABILITY_PRIVACY)
-        struct.pack_into("<B32s", result, 30, len(self._ssid), self._ssid)
-        struct.pack_into("<h", result, 90, RSSI_DBM)
-        struct.pack_into("<H", result, 128, size)
-        struct.pack_into("<I", result, 132, len(RSN_ELEMENT))
-        struct.pack_into("<I", result, 0, len(result) + len(RSN_ELEMENT))
-        return bytes(result) + RSN_ELEMENT
-
-
-class Radio(Cyw43439):
-    """The radio chip on the board with the network behind it."""
-
-    def __init__(self, network: GuestNetwork, mac: bytes, ssid: str, passphrase: str) -> None:
-        super().__init__()
-        self._network = network
-        self.bus: AccessPointRadio = AccessPointRadio(mac, ssid, passphrase)
-
-    def attach(self, rp2040: RP2040) -> None:
-        """Connect the chip to its pins and to the network."""
-        super().attach(rp2040)
-        self.bus.nat_bridge = self._network.bridge(rp2040, self.bus)
 
 
 @dataclass(frozen=True)
@@ -428,7 +313,7 @@ class GuestBridge(nat.NatBridge):
             flags=segment.flags,
             window=segment.window,
             payload=segment.payload,
-            mss=TCP_MSS_BYTES if segment.flags & net.TCP_SYN else None,
+            mss=MSS_BYTES if segment.flags & net.TCP_SYN else None,
         )
         self._send(IpPacket(source, destination, net.IP_PROTO_TCP, packed))
 
@@ -462,213 +347,3 @@ class GuestBridge(nat.NatBridge):
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What the host's side puts into one TCP segment."""
-
-    seq: int
-    ack: int
-    flags: int
-    window: int
-    payload: bytes = b""
-
-
-class GuestConnection(asyncio.Protocol):
-    """One loopback connection, and the TCP connection to the unit that continues it.
-
-    The way to the unit may lose frames (its driver drops them when it lacks buffers), so what is not
-    acknowledged is sent again. Either side may close its direction first.
-    """
-
-    def __init__(self, bridge: GuestBridge | None) -> None:
-        self._bridge = bridge
-        self._transport: asyncio.Transport | None = None
-        self._ports = (0, 0)
-        self._established = False
-        self._sequence = random.getrandbits(32)  # of the first byte in _out
-        self._expected = 0  # next byte from the unit
-        self._window = 0  # what the unit can take
-        self._mss = TCP_DEFAULT_MSS_BYTES
-        self._out = bytearray()  # sent and not acknowledged, then not sent
-        self._in_flight = 0
-        self._host_eof = self._fin_sent = self._fin_acknowledged = self._guest_eof = False
-        self._tries = 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    # the host's side
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Open the connection to the unit; without a unit on the network the host's is reset."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream server hands over
-        self._transport = transport
-        if self._bridge is None or not self._bridge.linked:
-            self._reset_host()
-            return
-        self._ports = self._bridge.open_connection(self)
-        self._send(net.TCP_SYN, self._sequence)
-        self._start_timer()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes for the unit."""
-        self._out += data
-        if len(self._out) > TCP_OUT_LIMIT_BYTES and self._transport is not None:
-            self._transport.pause_reading()
-        self._push()
-
-    def eof_received(self) -> bool:
-        """Close the direction to the unit once everything is sent."""
-        self._host_eof = True
-        self._push()
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Reset the connection to the unit unless both sides had closed."""
-        self._transport = None
-        if self._bridge is not None and not self._finished():
-            self._send(net.TCP_RST | net.TCP_ACK, self._sequence + self._in_flight)
-        self._forget()
-
-    def resume_writing(self) -> None:
-        """Tell the unit that the host reads again."""
-        self._send(net.TCP_ACK, self._sequence + self._in_flight)
-
-    def guest_is_gone(self) -> None:
-        """Reset the host's side: the unit left the network."""
-        self._bridge = None
-        self._reset_host()
-
-    # the unit's side
-
-    def segment_from_guest(self, segment: net.TcpSegment) -> None:
-        """Take one segment of the unit."""
-        if segment.flags & net.TCP_RST:
-            self.guest_is_gone()
-        elif not self._established:
-            self._handshake(segment)
-        else:
-            self._window = segment.window
-            self._acknowledged(segment.ack)
-            self._receive(segment)
-            self._push()
-            if self._finished():
-                if self._transport is not None:
-                    self._transport.close()
-                self._forget()
-
-    def _handshake(self, segment: net.TcpSegment) -> None:
-        if not segment.flags & net.TCP_SYN or segment.ack != (self._sequence + 1) & _MASK:
-            return
-        self._established = True
-        self._sequence = segment.ack
-        self._expected = (segment.seq + 1) & _MASK
-        self._window = segment.window
-        self._mss = min(segment.mss or TCP_DEFAULT_MSS_BYTES, TCP_MSS_BYTES)
-        self._stop_timer()
-        self._send(net.TCP_ACK, self._sequence)
-        self._push()
-
-    def _acknowledged(self, ack: int) -> None:
-        count = (ack - self._sequence) & _MASK
-        if not 0 < count <= self._in_flight + self._fin_sent:
-            return
-        if count > self._in_flight:
-            self._fin_acknowledged = True
-            count = self._in_flight
-        del self._out[:count]
-        self._sequence = (self._sequence + count) & _MASK
-        self._in_flight -= count
-        self._stop_timer()
-        if self._transport is not None and len(self._out) < TCP_OUT_LIMIT_BYTES // 2:
-            self._transport.resume_reading()
-
-    def _receive(self, segment: net.TcpSegment) -> None:
-        fin = bool(segment.flags & net.TCP_FIN)
-        if not segment.payload and not fin:
-            return
-        known = (self._expected - segment.seq) & _MASK
-        if known <= len(segment.payload) and not self._guest_eof:
-            fresh = segment.payload[known:]
-            self._expected = (self._expected + len(fresh) + fin) & _MASK
-            if fresh and self._transport is not None:
-                self._transport.write(fresh)
-            if fin:
-                self._guest_eof = True
-                if self._transport is not None:
-                    self._transport.write_eof()
-        self._send(net.TCP_ACK, self._sequence + self._in_flight + self._fin_sent)
-
-    # sending
-
-    def _push(self) -> None:
-        if not self._established:
-            return
-        while self._in_flight < min(len(self._out), self._window):
-            end = min(self._in_flight + self._mss, self._window)
-            payload = bytes(self._out[self._in_flight : end])
-            self._send(net.TCP_ACK | net.TCP_PSH, self._sequence + self._in_flight, payload)
-            self._in_flight += len(payload)
-        if self._host_eof and self._in_flight == len(self._out) and not self._fin_sent:
-            self._send(net.TCP_FIN | net.TCP_ACK, self._sequence + self._in_flight)
-            self._fin_sent = True
-        if self._out or (self._fin_sent and not self._fin_acknowledged):
-            self._start_timer()
-
-    def _repeat(self) -> None:
-        self._timer = None
-        self._tries += 1
-        if self._tries > TCP_RETRANSMIT_LIMIT:
-            if self._established:
-                self._send(net.TCP_RST | net.TCP_ACK, self._sequence)
-            self._forget()
-            self._reset_host()
-        elif not self._established:
-            self._send(net.TCP_SYN, self._sequence)
-            self._start_timer()
-        else:
-            self._in_flight = 0
-            self._fin_sent = False
-            if self._window == 0 and self._out:
-                self._send(net.TCP_ACK | net.TCP_PSH, self._sequence, bytes(self._out[:1]))
-                self._in_flight = 1
-            self._push()
-
-    def _send(self, flags: int, sequence: int, payload: bytes = b"") -> None:
-        if self._bridge is None:
-            return
-        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        window = max(0, TCP_WINDOW_BYTES - waiting)
-        segment = Segment(sequence & _MASK, self._expected, flags, window, payload)
-        self._bridge.send_segment(self._ports, segment)
-
-    def _start_timer(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TCP_RETRANSMIT_S, self._repeat)
-
-    def _stop_timer(self) -> None:
-        self._tries = 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    # the end
-
-    def _finished(self) -> bool:
-        return self._guest_eof and self._fin_acknowledged
-
-    def _forget(self) -> None:
-        self._stop_timer()
-        if self._bridge is not None:
-            self._bridge.close_connection(self._ports)
-            self._bridge = None
-
-    def _reset_host(self) -> None:
-        self._stop_timer()
-        transport, self._transport = self._transport, None
-        if transport is None:
-            return
-        link = transport.get_extra_info("socket")
-        if link is not None:
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()

@@ -293,6 +293,15 @@ def test_machine_bootloader_stops_the_chip_and_asks_for_the_drive(bench: Bench) 
     assert bench.resets == []
 
 
+def test_a_reset_with_a_blank_flash_leads_to_the_boot_rom(bench: Bench) -> None:
+    bench.repl().close()
+    chip = bench.core._chip
+    assert chip is not None
+    bench.in_loop(lambda: chip._mcu.flash.__setitem__(slice(0, 256), b"\xff" * 256))
+    bench.call(bench.core.reset())
+    wait_for(lambda: bench.bootloader == 1, 5, "boot ROM")
+
+
 def test_a_deaf_port_leaves_the_hosts_bytes_unread(bench: Bench) -> None:
     bench.repl().close()
     bench.in_loop(lambda: bench.core.deafen(True))
@@ -337,8 +346,12 @@ def test_the_radio_joins_only_with_the_right_name_and_passphrase(bench: Bench) -
     found = repl.exec("import network; w = network.WLAN(network.STA_IF); w.active(True); print(w.scan()[0])")
     repl.close()
     assert b"test-net" in found
+    assert found.split(b", ")[-2] == b"5"  # WPA2
     assert bench.join(ssid="elsewhere")[0] == "-2"  # STAT_NO_AP_FOUND
     assert bench.join(passphrase="wrong-passphrase")[0] == "-3"  # STAT_WRONG_PASSWORD
+    bench.core.wifi.refusing = True
+    assert bench.join()[0] == "-1"  # STAT_CONNECT_FAIL
+    bench.core.wifi.refusing = False
     assert bench.join() == ["3", "10.0.0.2", "28:cd:c1:00:00:01"]
     assert bench.repl().eval("w.status('rssi')") == -52
 
@@ -369,6 +382,18 @@ def test_a_client_that_says_nothing_is_left_to_the_unit(bench: Bench) -> None:
     with socket.create_connection(("127.0.0.1", bench.http_port), timeout=20) as silent:
         assert read_all(silent) == b""  # the server's own time limit of 2 s
     assert http_get(bench.http_port).startswith(b"HTTP/1.0 200")
+
+
+def test_a_client_that_vanishes_does_not_disturb_the_chip(bench: Bench) -> None:
+    serve(bench)
+    for delay_s in (0.0, 0.01, 0.03, 0.1):
+        link = socket.create_connection(("127.0.0.1", bench.http_port), timeout=20)
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        link.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        time.sleep(delay_s)
+        link.close()  # a reset, while the reply is on its way
+    assert len(http_get(bench.http_port)) == 20000 + 19
+    assert bench.messages == []
 
 
 def test_datagrams_larger_than_a_packet_travel_both_ways(bench: Bench) -> None:
