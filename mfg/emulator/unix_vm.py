@@ -31,9 +31,10 @@ CLOSED_ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C"}
 BOOT = """\
 try: import picow_boot
 except: __import__("vfs").umount("/"); raise
+_files = picow_boot.files; del picow_boot
 try:
- for _name in picow_boot.files(): execfile(_name)
-except SystemExit: picow_boot.soft_reset()
+ while _files: execfile(_files.pop(0))
+except SystemExit: __import__("machine").soft_reset()
 """
 
 # The VM is a CPython extension module; -I -S keeps CPython's start short and free of its environment.

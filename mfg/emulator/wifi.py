@@ -11,7 +11,7 @@ JOIN_S = 2.0
 LINK_DOWN, LINK_JOINING, LINK_UP = 0, 1, 3  # as MicroPython's WLAN.status() gives them for the CYW43439
 LINK_FAILED, LINK_NO_NETWORK, LINK_BAD_PASSWORD = -1, -2, -3
 RSSI_DBM = -52
-NEIGHBOUR = ("neighbours-network", "02:00:00:00:00:77", 11, -83, 5)
+NEIGHBOUR = ("neighbours-network", "020000000077", 11, -83, 5)
 
 
 class Wifi:
@@ -66,5 +66,5 @@ class Wifi:
 
     def scan(self) -> bytes:
         """Return the networks in range as JSON: name, address, channel, dBm, security."""
-        own = (self._unit.ssid, "02:00:00:00:00:01", 6, RSSI_DBM, 5)
+        own = (self._unit.ssid, "020000000001", 6, RSSI_DBM, 5)
         return json.dumps([own, NEIGHBOUR]).encode()

@@ -1,7 +1,7 @@
-# `machine` of the Pico W, as far as the CT6 uses it.
+# `machine` of the Pico W, as far as a CT6 application and the tools need it.
 import os
 
-import picow_link as _l
+from picow_link import call, halt, send
 
 PWRON_RESET = 1
 WDT_RESET = 3
@@ -12,17 +12,13 @@ _hz = 125000000
 class Pin:
     IN = 0
     OUT = 1
-    OPEN_DRAIN = 2
-    ALT = 3
     PULL_UP = 1
     PULL_DOWN = 2
-    IRQ_RISING = 8
-    IRQ_FALLING = 4
 
     def __init__(self, id, mode=-1, pull=-1, *, value=None, alt=-1):
         if isinstance(id, str):
             # "LED" hangs on the radio chip, out of the board's sight; else "GP5" or "GPIO5".
-            id = 255 if id == "LED" else int(id[4:] if id[:4] == "GPIO" else id[2:])
+            id = 255 if id == "LED" else int(id[id.find("P") + 1 :].strip("IO"))
         self.n = id
         self.init(mode, pull, value=value)
 
@@ -33,21 +29,16 @@ class Pin:
 
     def value(self, v=None):
         if v is None:
-            return _l.call(_l.PIN_GET, self.n, b"\x01" if self.m == 1 else b"\x00", bytearray(1))[0]
-        _l.send(_l.PIN_SET, self.n, b"\x01" if v else b"\x00")
+            return call(2, self.n, b"\x01" if self.m == 1 else b"\x00", bytearray(1))[0]
+        send(1, self.n, b"\x01" if v else b"\x00")
 
-    def __call__(self, v=None):
-        return self.value(v)
+    __call__ = value
 
     def on(self):
         self.value(1)
 
-    high = on
-
     def off(self):
         self.value(0)
-
-    low = off
 
     def toggle(self):
         self.value(1 - self.value())
@@ -66,7 +57,7 @@ class SPI:
     deinit = init
 
     def write(self, buf):
-        _l.send(_l.SPI_WRITE, self.id, buf)
+        send(3, self.id, buf)
 
     def read(self, n, write=0):
         buf = bytearray(n)
@@ -81,11 +72,11 @@ class SPI:
         if n != len(rbuf):
             raise ValueError("buffers must be the same length")
         if n <= 512:
-            _l.call(_l.SPI_READ, self.id, wbuf, rbuf)
+            call(4, self.id, wbuf, rbuf)
             return
         rbuf = memoryview(rbuf)
         for at in range(0, n, 512):
-            _l.call(_l.SPI_READ, self.id, wbuf[at : at + 512], rbuf[at : at + 512])
+            call(4, self.id, wbuf[at : at + 512], rbuf[at : at + 512])
 
 
 class ADC:
@@ -96,7 +87,7 @@ class ADC:
         self.c = n - 26 if n >= 26 else n
 
     def read_u16(self):
-        b = _l.call(_l.ADC_READ, self.c, b"", bytearray(2))
+        b = call(5, self.c, b"", bytearray(2))
         return b[0] | b[1] << 8
 
 
@@ -104,10 +95,10 @@ class WDT:
     def __init__(self, id=0, timeout=5000):
         if not 1 <= timeout <= 8388:
             raise ValueError("timeout exceeds 8388")
-        _l.send(_l.WDT_START, 0, bytes((timeout & 255, timeout >> 8)))
+        send(6, 0, bytes((timeout & 255, timeout >> 8)))
 
     def feed(self):
-        _l.send(_l.WDT_FEED)
+        send(7)
 
 
 class RTC:
@@ -116,20 +107,20 @@ class RTC:
 
         if d is None:
             t = time.gmtime()
-            return (t[0], t[1], t[2], t[6], t[3], t[4], t[5], 0)
+            return t[:3] + (t[6],) + t[3:6] + (0,)
         time.set_time(time.mktime((d[0], d[1], d[2], d[4], d[5], d[6], 0, 0)))
 
 
 def reset():
-    _l.halt(_l.RESET)
+    halt(8)
 
 
 def bootloader():
-    _l.halt(_l.BOOTLOADER)
+    halt(9)
 
 
 def soft_reset():
-    _l.halt(_l.SOFT_RESET)
+    halt(10)
 
 
 def reset_cause():
@@ -145,17 +136,3 @@ def freq(hz=None):
     if hz is None:
         return _hz
     _hz = hz
-
-
-def idle():
-    import time
-
-    time.sleep_ms(1)
-
-
-def disable_irq():
-    return 0
-
-
-def enable_irq(state):
-    pass

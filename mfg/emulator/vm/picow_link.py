@@ -4,30 +4,11 @@
 # write, which the kernel takes whole or not at all. An operation that answers answers with as many bytes
 # as the caller expects. Control-C may interrupt anywhere: `_busy` remembers that an answer may be under
 # way, and the next request first asks for a mark and drops everything before it.
-# The operation numbers are those of peripherals.py.
+# The operations are numbered as in peripherals.py; plain numbers, because names cost the firmware's heap.
 import os
-from micropython import const
-
-PIN_SET = const(1)
-PIN_GET = const(2)
-SPI_WRITE = const(3)
-SPI_READ = const(4)
-ADC_READ = const(5)
-WDT_START = const(6)
-WDT_FEED = const(7)
-RESET = const(8)
-BOOTLOADER = const(9)
-SOFT_RESET = const(10)
-WLAN_ACTIVE = const(11)
-WLAN_JOIN = const(12)
-WLAN_LEAVE = const(13)
-WLAN_STATUS = const(14)
-WLAN_SCAN = const(15)
-_MARK = const(16)
-_MAX = const(512)
 
 _f = open(int(os.getenv("PICOW_LINK")), "r+b")
-_b = bytearray(4 + _MAX)
+_b = bytearray(516)
 _busy = False
 _marks = 0
 
@@ -41,7 +22,7 @@ def send(op, arg=0, data=b""):
     _b[1] = arg
     at = 0
     while True:
-        k = min(n - at, _MAX)
+        k = min(n - at, 512)
         _b[2] = k & 255
         _b[3] = k >> 8
         if k:
@@ -53,7 +34,7 @@ def send(op, arg=0, data=b""):
 
 
 def call(op, arg, data, into):
-    # Ask for something that is answered: fill `into`. The payload is at most _MAX bytes.
+    # Ask for something that is answered: fill `into`. The payload is at most 512 bytes.
     global _busy
     send(op, arg, data)
     _busy = True
@@ -66,7 +47,7 @@ def call(op, arg, data, into):
 def _resync():
     global _busy, _marks
     _marks = (_marks + 1) & 255
-    _f.write(bytes((_MARK, _marks, 0, 0)))
+    _f.write(bytes((16, _marks, 0, 0)))
     want = b"\x5a\xc3\x96\x3c\xe1\x0f\x78" + bytes((_marks,))
     seen = b""
     while seen != want:
