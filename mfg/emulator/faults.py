@@ -17,6 +17,8 @@ A fault is a change of the unit or of its cabling, never of an answer. Its name 
     register_write_dropped            writes to gain and offset registers are lost
     voltage_gain_far_out              wrong divider at both chips
     temperature_open  temperature_shorted
+
+The faults of the drive, the serial port and WiFi are asked for by name in unit.py.
 """
 
 from __future__ import annotations
