@@ -12,7 +12,9 @@ from rich.console import Console
 from mfg.errors import DutError, MfgError, UsageError
 from mfg.version import __version__
 
-EXIT_CODES = "exit: 0 PASS · 1 FAIL · 2 usage · 3 station or fixture ERROR · 4 ABORTED · 5 NOT or PARTLY CALIBRATED"
+EXIT_CODES = (
+    "exit: 0 PASS · 1 FAIL · 2 usage · 3 station or fixture ERROR · 4 ABORTED · 5 NOT or PARTLY CALIBRATED"
+)
 Command = Callable[[Console, argparse.Namespace], int]
 
 
@@ -121,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     def add(name: str, help_text: str, command: Command) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_text, description=help_text, parents=[common], epilog=EXIT_CODES)
+        sub = commands.add_parser(
+            name, help=help_text, description=help_text, parents=[common], epilog=EXIT_CODES
+        )
         sub.set_defaults(command=command)
         return sub
 
@@ -147,9 +151,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--no-cal", action="store_true", help="leave the unit uncalibrated")
     run.add_argument("--no-default", action="store_true", help="leave the test network on the unit")
     run.add_argument("--ports", default="1,2,3,4,5,6", metavar="LIST", help="ports to calibrate, e.g. 1,2")
-    run.add_argument(
-        "--erase-calibrated", action="store_true", help="erase a calibrated unit without asking"
-    )
+    run.add_argument("--erase-calibrated", action="store_true", help="erase a calibrated unit without asking")
     run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
 
 

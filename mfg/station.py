@@ -242,7 +242,9 @@ _SCHEMA = {
             "has_identification": Key(bool),
         },
     ),
-    "wifi": Key("map", keys={"credentials_file": Key(str, default=_NO_PATH)}, default={"credentials_file": ""}),
+    "wifi": Key(
+        "map", keys={"credentials_file": Key(str, default=_NO_PATH)}, default={"credentials_file": ""}
+    ),
     "operator": Key(
         "map",
         keys={"front_end": Key(str, choices=("terminal", "emulated"))},
@@ -322,7 +324,9 @@ def _slot(entry: dict[str, Any], folder: Path, path: Path) -> Slot:
     return Slot(entry["number"], port, roots, entry["supply_channel"], routes)
 
 
-def _emulated_bench(data: dict[str, Any] | None, folder: Path, path: Path, slots: int) -> EmulatedBench | None:
+def _emulated_bench(
+    data: dict[str, Any] | None, folder: Path, path: Path, slots: int
+) -> EmulatedBench | None:
     if data is None:
         return None
     ports = tuple(data["unit_control_ports"])

@@ -57,7 +57,9 @@ def load_yaml(path: Path, schema: Mapping[str, Key]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}).", "Give the file with --station.") from error
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}).", "Give the file with --station."
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start}).") from error
     try:

@@ -82,4 +82,3 @@ def _emulated(station_path: Path) -> tuple[Station, EmulatedBench]:
     if station.emulated_bench is None:
         raise UsageError(f"{station_path} describes a real bench.")
     return station, station.emulated_bench
-

@@ -104,5 +104,3 @@ def _remember(station: Station, slot: int, result: RunResult) -> None:
 
 def _last_unit_file(station: Station, slot: int) -> Path:
     return station.records_folder / f"last-unit-slot{slot}.json"
-
-

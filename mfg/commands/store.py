@@ -50,7 +50,7 @@ def show(console: Console, station_path: Path, serial: str) -> int:
 
 
 def report(console: Console, station_path: Path, serial: str | None) -> int:
-    """Write the report of a unit's latest run again and print where it is; without a serial, of the last run."""
+    """Write the report of a unit's latest run again, of the last run without a serial; print where it is."""
     run = _latest(station_path, serial)
     console.print(str(write_report(run.record, run.folder)), soft_wrap=True)
     return 0

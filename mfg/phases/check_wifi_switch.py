@@ -29,7 +29,9 @@ def check_wifi_switch(
     console = port.console(sheet.deadline_s("serial_port_s"))
     started_s = clock.now_s()
     operator.begin(
-        "do", "Press the WiFi switch briefly, less than a second. Never hold it.", sheet.deadline_s("operator_s")
+        "do",
+        "Press the WiFi switch briefly, less than a second. Never hold it.",
+        sheet.deadline_s("operator_s"),
     )
     line = console.wait_for(MARKER, sheet.deadline_s("operator_s"), since_s=started_s)
     test.measurements["press_seen"] = True

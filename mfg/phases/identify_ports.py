@@ -53,4 +53,6 @@ def identify_ports(
         active_w = sum(window.active_w for window in dwell.windows[port])
         test.measurements[f"port{port}_turns"] = current_a / reference_a
         test.measurements[f"port{port}_turns_error_pct"] = error_pct(current_a, port * reference_a)
-        test.measurements[f"port{port}_direction"] = "as expected" if active_w * expected_sign > 0 else "reversed"
+        test.measurements[f"port{port}_direction"] = (
+            "as expected" if active_w * expected_sign > 0 else "reversed"
+        )

@@ -15,9 +15,7 @@ ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
 
 @htf.PhaseOptions(timeout_s=600)
 @htf.plug(traveller=TravellerPlug, port=UnitPortPlug, unit=UnitApiPlug)
-def load_firmware(
-    test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPlug, unit: UnitApiPlug
-) -> None:
+def load_firmware(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPlug, unit: UnitApiPlug) -> None:
     """Build, load and start the firmware; wait until it answers over the network.
 
     Needs: MicroPython at its prompt. Leaves: the application running, joined, its console drained.

@@ -32,7 +32,7 @@ def switch_supply_on(
     timeout_s = traveller.sheet.deadline_s("unit_appears_s")
     if not clock.wait_until(lambda: drive.drive.find() is not None or port.present(), timeout_s):
         raise FixtureError(
-            f"No RPI-RP2 drive and no serial port appeared within {timeout_s:g} s of switching the supply on.",
+            f"No RPI-RP2 drive and no serial port appeared within {timeout_s:g} s after the supply came on.",
             "Check the USB cable and the adaptor; hold BOOTSEL and switch the supply on by hand to try.",
         )
     test.measurements["appeared_s"] = clock.now_s() - started_s

@@ -60,7 +60,9 @@ def check_plan(plan: Plan) -> None:
                 raise StationError(f"{phase.name}.{measured.name} has no limit.")
 
 
-def execute(plan: Plan, stop: threading.Event, on_change: Callable[[htf_record.TestRecord, str], None]) -> Execution:
+def execute(
+    plan: Plan, stop: threading.Event, on_change: Callable[[htf_record.TestRecord, str], None]
+) -> Execution:
     """Execute a plan to its end, or to the end of its teardown once `stop` is set.
 
     Args:

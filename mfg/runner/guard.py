@@ -100,7 +100,9 @@ def _passed(calibration: str) -> Verdict:
         return Verdict(
             PARTLY_CALIBRATED, ("Not every port was calibrated.",), "Calibrate the unit before it is shipped."
         )
-    return Verdict(NOT_CALIBRATED, ("The unit was not calibrated.",), "Calibrate the unit before it is shipped.")
+    return Verdict(
+        NOT_CALIBRATED, ("The unit was not calibrated.",), "Calibrate the unit before it is shipped."
+    )
 
 
 def _unsafe(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:

@@ -47,7 +47,8 @@ class RunLocks:
             return False
         except OSError as error:
             raise StationError(
-                f"{self._folder} cannot be written: {error.strerror or error}.", "Check the disk and its rights."
+                f"{self._folder} cannot be written: {error.strerror or error}.",
+                "Check the disk and its rights.",
             ) from error
         self._held[name] = lock
         return True
