@@ -27,6 +27,7 @@ from mfg.emulator.control import serve_control
 from mfg.emulator.core import FLASH_BYTES, Core, CoreContext, RamImage, create_core
 from mfg.emulator.ct6_board import Ct6Board
 from mfg.emulator.events import Event, EventLog, append_event
+from mfg.emulator.fault_catalogue import is_fault
 from mfg.emulator.images import has_valid_boot2
 from mfg.emulator.plant import Plant
 from mfg.errors import UsageError
@@ -271,7 +272,10 @@ class Unit:
         return self._append("button", int(bool(request["pressed"])))
 
     async def _op_fault(self, request: dict[str, Any]) -> dict[str, Any]:
-        return self._append("fault", {"name": str(request["name"]), "on": bool(request["on"])})
+        name = str(request["name"])
+        if not is_fault(name):
+            raise UsageError(f"A unit cannot have the fault {name!r}.", "fault_catalogue.py names them all.")
+        return self._append("fault", {"name": name, "on": bool(request["on"])})
 
     async def _op_pins(self, _request: dict[str, Any]) -> dict[str, Any]:
         return {str(gpio): level for gpio, level in sorted(self._board.pins().items())}
