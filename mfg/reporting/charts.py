@@ -161,7 +161,7 @@ def limit_gauge(entry: MeasurementEntry) -> Markup:
     if not span > 0 or not math.isfinite(span):
         return Markup("")
     share = (value - low) / span
-    x = 10 + 80 * min(max(share, -0.1), 1.1)
+    x = 10 + 80 * min(max(share, -0.06), 1.06)
     inside = low <= value <= high
     parts = [_rect(10, 5, 80, 6, "gauge-band"), _line(10, 2, 10, 14, "gauge-limit")]
     parts.append(_line(90, 2, 90, 14, "gauge-limit"))
