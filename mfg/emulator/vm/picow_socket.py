@@ -44,6 +44,9 @@ class _Udp(io.IOBase):
             return 0
         return -1
 
+    def close(self):
+        self.s.close()
+
     def bind(self, address):
         self.s.bind(address if isinstance(address, (bytes, bytearray)) else _host(address))
 
