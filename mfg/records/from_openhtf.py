@@ -47,6 +47,7 @@ from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, safe_
 
 MAX_TEXT = 4000  # characters of one text from a unit or an exception that a record keeps
 
+_SIGNS = {"pct": "%"}  # OpenHTF takes no percent sign in the text of a measurement
 _PRIVATE_SUFFIXES = (".cfg", ".json")  # attachments that may hold a unit's configuration
 
 
@@ -301,7 +302,8 @@ def _unit(measured: htf_measurements.Measurement) -> str:
     unit = measured.units
     if unit is None:
         return ""
-    return clean_text(unit.suffix or ("" if unit.code == "NDL" else unit.name))
+    name = clean_text(unit.suffix or ("" if unit.code == "NDL" else unit.name))
+    return _SIGNS.get(name, name)
 
 
 def _limits(validators: Sequence[Any]) -> tuple[float | int | None, float | int | None, Value]:

@@ -136,6 +136,11 @@ def test_a_measurement_that_was_not_set_is_unset():
     assert (measured["outcome"], phase["outcome"]) == ("UNSET", "FAIL")
 
 
+def test_percent_is_written_as_a_sign():
+    _, measured = measure(lambda m: m.in_range(-0.5, 0.5).with_units("pct"), 0.1)
+    assert measured["unit"] == "%"
+
+
 def test_a_table_of_values_is_recorded_by_its_size():
     @htf.measures(htf.Measurement("curve").with_dimensions("ms").with_units("V"))
     def good(test: htf.TestApi) -> None:
