@@ -227,7 +227,8 @@ def _nice_scale(values: Iterable[float | None]) -> float:
     """Return a round number a little above the largest magnitude."""
     largest = max([abs(value) for value in values if value is not None and math.isfinite(value)] + [1e-3])
     power = 10.0 ** math.floor(math.log10(largest))
-    return next(step * power for step in (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 15.0) if step * power >= largest * 1.02)
+    steps = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 15.0)
+    return next(step * power for step in steps if step * power >= largest * 1.02)
 
 
 def _after_scale(adjustments: Sequence[AdjustmentEntry]) -> float:
