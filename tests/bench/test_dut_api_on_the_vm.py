@@ -79,6 +79,15 @@ def test_files_are_stored_and_listed(api: DutApi):
     assert {"/factory.cfg", "/app2/note.txt"} <= set(api.file_list())
 
 
+def test_a_file_is_read_again_and_again(api: DutApi):
+    api.save_factory()
+    contents = {api.get_file("/factory.cfg") for _ in range(5)}
+    assert len(contents) == 1
+    assert len(json.loads(contents.pop())) == 16
+    api.upload("long.txt", "/app2", b"0123456789" * 200)
+    assert api.get_file("/app2/long.txt") == "0123456789" * 200
+
+
 def test_what_the_unit_refuses_is_a_dut_error_in_its_words(api: DutApi):
     with pytest.raises(DutError, match="There is no /nothing"):
         api.get("/nothing")
