@@ -78,9 +78,11 @@ def run():
         sys.print_exception(exc)
         note("app%d ended: %r" % (number, exc))
     finally:
-        module.stop()
-        asyncio.new_event_loop()
         sys.modules.pop("main", None)  # so that `import main` starts it anew
+        try:
+            asyncio.run(module.stop())
+        finally:
+            asyncio.new_event_loop()  # the stopped tasks must not live on in it
 
 
 run()

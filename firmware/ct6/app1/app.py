@@ -59,11 +59,13 @@ class App:
         """Return the seconds since the application started; the watchdog's loop keeps count."""
         return self._uptime_ms // 1000
 
-    def close(self):
+    async def close(self):
         """Close the ports and leave the outputs quiet."""
-        self._http.close()
-        self._discovery.close()
+        for task in self._tasks:
+            task.cancel()
         self._display.off()
+        self._discovery.close()
+        await self._http.close()
 
     async def run(self):
         """Run until a task fails.
@@ -191,9 +193,9 @@ async def start(config_file, _app_key, active_app):
     await app.run()
 
 
-def stop():
+async def stop():
     """Close what the application has open; the watchdog goes on."""
     global app
-    if app:
-        app.close()
-        app = None
+    stopped, app = app, None
+    if stopped:
+        await stopped.close()

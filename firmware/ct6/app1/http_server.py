@@ -35,11 +35,12 @@ class HttpServer:
         """Open the port."""
         self._server = await asyncio.start_server(self._serve, "0.0.0.0", self._port)
 
-    def close(self):
+    async def close(self):
         """Close the port."""
-        if self._server:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server:
+            server.close()
+            await server.wait_closed()
 
     async def _serve(self, reader, writer):
         self._connections += 1

@@ -125,10 +125,11 @@ class Rest:
 
     def _do_get_file(self, args):
         path = _path(args, "file")
-        with open(path, "rb") as file:
-            data = file.read(_GET_FILE_MAX_BYTES + 1)
-        if len(data) > _GET_FILE_MAX_BYTES:
+        size = os.stat(path)[6]
+        if size > _GET_FILE_MAX_BYTES:
             raise ValueError("The file is longer than %d bytes" % _GET_FILE_MAX_BYTES)
+        with open(path, "rb") as file:
+            data = file.read(size)  # no more than is there: read() allocates what it is asked for
         try:
             text = str(data, "utf-8")
         except UnicodeError:

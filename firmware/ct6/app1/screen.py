@@ -64,11 +64,18 @@ def fill(grid, values, calibrated, in_amperes, bottom):
             grid.put(row, "")
     grid.put(ADDRESS_ROW, bottom)
     if not calibrated:
-        grid.put(7, " Uncalibrated", True)
-        grid.put(9, " unit", True)
-        return
+        grid.put(4, " Uncalibrated", True)
+        grid.put(6, " unit", True)
     if values is None:
         return
+    if calibrated:
+        _put_ports(grid, values, in_amperes)
+    grid.put(12, "  %8.1f V" % values[VRMS])
+    grid.put(14, "  %8d dBm" % round(values[RSSI]))
+    grid.put(16, "  %8.1f C" % values[BOARD_TEMPERATURE])
+
+
+def _put_ports(grid, values, in_amperes):
     for port in range(PORTS):
         first = port * FIELDS_PER_PORT
         if in_amperes:
@@ -76,6 +83,3 @@ def fill(grid, values, calibrated, in_amperes, bottom):
         else:
             text = "CT%d %8.3f kW" % (port + 1, values[first + PRMS] / 1000)
         grid.put(2 * port, text)
-    grid.put(12, "  %8.1f V" % values[VRMS])
-    grid.put(14, "  %8d dBm" % round(values[RSSI]))
-    grid.put(16, "  %8.1f C" % values[BOARD_TEMPERATURE])

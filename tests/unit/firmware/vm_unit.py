@@ -206,7 +206,7 @@ class VmUnit:
         """Switch a channel of the plant."""
         append_event(self.folder, Event(self.clock.now_s(), what, int(on)))
 
-    def wait_for(self, text: str, timeout_s: float = 30.0) -> str:
+    def wait_for(self, text: str, timeout_s: float = 20.0) -> str:
         """Wait until the console shows `text`; return everything up to the end of its line."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
