@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; installed as the `mfg` script."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     sys.argv = sys.argv[:1]  # OpenHTF parses what is left there when it is imported
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     parsed = _parser().parse_args(arguments)
     command: Command = parsed.command
     try:

@@ -12,7 +12,7 @@ from mfg.records.index import RecordIndex, StoredRun
 from mfg.records.labels import parse_serial_code
 from mfg.records.record import limit_text, value_text
 from mfg.reporting.render import write_report
-from mfg.reporting.summary import summarise
+from mfg.reporting.summary import summarize, summary_table, write_summary
 from mfg.station import load_station
 
 
@@ -60,10 +60,9 @@ def summary(console: Console, station_path: Path, include_emulated: bool) -> int
     """Print units, first-pass yield, failures and time by phase, and write them as HTML."""
     folder = load_station(station_path).records_folder
     with RecordIndex(folder) as index:
-        result = summarise(index, include_emulated=include_emulated)
-    for table in result.tables():
-        console.print(table)
-    console.print(str(result.write_html(folder / "summary.html")), soft_wrap=True)
+        result = summarize(index, include_emulated)
+    console.print(summary_table(result))
+    console.print(str(write_summary(result, folder)), soft_wrap=True)
     return 0
 
 

@@ -7,10 +7,9 @@ import openhtf as htf
 from mfg.calibration.gains import CURRENT_OFFSET_A_PER_COUNT, error_pct, gain, offset_for_zero
 from mfg.calibration.pairing import mean
 from mfg.errors import StationError
-from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.paired import CHIP_PORTS, Dwell, collect_windows, wait_until_stable
+from mfg.readings.paired import CHIP_PORTS, Dwell, collect_windows, read_zeros, wait_until_stable
 
 WINDOWS = 8  # metrology 3.2: comfortable against a reference of 900 ppm
 ZERO_READINGS = 3
@@ -34,7 +33,7 @@ def adjust_gains(
     """
     sheet = traveller.sheet
     clock = unit.slot_context.clock
-    zeros_a = _zeros(unit.api, sheet)
+    zeros_a = read_zeros(unit.api, clock, unit.slot_context.station.line_frequency_hz, ZERO_READINGS)
     meter = reference.open()
     power.switch.on(power.load)
 
@@ -60,11 +59,6 @@ def adjust_gains(
 
 def _turns(unit: UnitApiPlug) -> int:
     return unit.slot_context.station.conductor.turns
-
-
-def _zeros(api: DutApi, sheet: Traveller) -> dict[int, float]:
-    readings = [api.stats() for _reading in range(ZERO_READINGS)]
-    return {port: mean([stats.ports[port - 1].current_a for stats in readings]) for port in sheet.ports}
 
 
 def _check_frequency(dwell: Dwell, line_frequency_hz: int) -> None:

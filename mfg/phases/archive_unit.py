@@ -37,7 +37,7 @@ def archive_unit(
     kept: dict[str, bytes] = {}
     try:
         with port.repl(sheet.deadline_s("repl_s")) as repl:
-            sheet.micropython_version = str(repl.identity()["version"])
+            sheet.micropython_version = str(repl.identity()["python"])
             kept = _files(repl)
     except DutError as error:
         # A unit without a working REPL has nothing that could be kept; erasing it is what mends it.

@@ -36,8 +36,8 @@ def load_micropython(
     test.measurements["micropython_s"] = clock.now_s() - started_s
     with port.repl(sheet.deadline_s("repl_s")) as repl:
         identity = repl.identity()
-    sheet.micropython_version = str(identity["version"])
-    runs = image.program_version in str(identity["version"]) and "Pico W" in str(identity["machine"])
+    sheet.micropython_version = str(identity["python"])
+    runs = image.program_version in str(identity["python"]) and "Pico W" in str(identity["machine"])
     test.measurements["micropython_runs"] = runs
     if not runs:
         raise DutError(

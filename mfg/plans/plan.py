@@ -67,7 +67,8 @@ class PlanBuilder:
         if phase.name in self.cases:
             raise UsageError(f"The plan names the phase {phase.name} twice.")
         self.cases[phase.name] = number
-        return self.bind_plugs(bind_limits(phase, self.limits, self.mode.ports))
+        # Plugs first: OpenHTF formats the texts of the measurements it finds, and a percent sign ends that.
+        return bind_limits(self.bind_plugs(phase), self.limits, self.mode.ports)
 
     def teardown(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
         """Bind a phase that makes the bench safe; its failure is the fixture's, never the unit's."""

@@ -201,6 +201,30 @@ def _paired(
     return paired
 
 
+def read_zeros(
+    api: DutApi, clock: BenchClock, frequency_hz: float, count: int
+) -> dict[int, float]:
+    """Read every port's current with no current flowing.
+
+    Args:
+        api: The unit.
+        clock: The bench clock.
+        frequency_hz: Nominal mains frequency, in Hz.
+        count: Readings to average, one per window, >= 1.
+
+    Returns:
+        Mean current by port, in A, from windows that began after this call.
+    """
+    one_s = window_s(frequency_hz)
+    clock.sleep_s(DISCARDED_WINDOWS * one_s)
+    readings: list[UnitStats] = []
+    for _reading in range(count):
+        clock.sleep_s(one_s)
+        readings.append(api.stats())
+    ports = [port for ports in CHIP_PORTS.values() for port in ports]
+    return {port: mean([stats.ports[port - 1].current_a for stats in readings]) for port in ports}
+
+
 def wait_until_stable(
     meter: ReferenceMeter, clock: BenchClock, timeout_s: float, on_poll: Callable[[int], None]
 ) -> float:

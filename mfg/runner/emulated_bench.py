@@ -14,8 +14,8 @@ from pathlib import Path
 from mfg.clock import BenchClock
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import ControlClient
-from mfg.emulator.images import write_images
-from mfg.emulator.launch import BenchHandle, start_bench
+from mfg.emulator.images import generate_images
+from mfg.emulator.launch import BenchHandle, read_state, start_bench
 from mfg.emulator.unix_vm import vm_command
 from mfg.errors import StationError, UsageError
 from mfg.station import EmulatedBench, Slot, Station
@@ -60,8 +60,8 @@ class NewBench:
         folder.mkdir(parents=True, exist_ok=True)
         _write_credentials(self.station.wifi_credentials, config.units[0])
         if self.backend == "unix":
-            write_images(self.station.images_folder)
-        self._handle = start_bench(config, START_TIMEOUT_WALL_S, with_parent=with_parent)
+            generate_images(self.station.images_folder)
+        self._handle = start_bench(config, START_TIMEOUT_WALL_S, os.getpid() if with_parent else None)
 
     def stop(self) -> None:
         """Stop every process."""
@@ -95,7 +95,13 @@ def bench_state(bench: EmulatedBench) -> dict[str, str] | None:
         reply = ControlClient(bench.control_port).call("state")
     except StationError:
         return None
-    return {"backend": str(reply["backend"]), "clock": str(reply["clock"])}
+    state = read_state(bench.folder)
+    if state.get("pid") != reply["pid"]:
+        raise UsageError(
+            f"Port {bench.control_port} belongs to the emulated bench of another folder.",
+            "Stop that one, or give this station other ports.",
+        )
+    return {"backend": str(state["backend"]), "clock": str(state["clock"])}
 
 
 def chosen_backend(bench: EmulatedBench) -> str:

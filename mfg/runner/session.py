@@ -7,7 +7,7 @@ import logging
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from openhtf.core import test_record as htf_record
 
 from mfg.clock import BenchClock
 from mfg.data_files import data_file, data_folder
-from mfg.errors import MfgError, StationError
+from mfg.errors import StationError
 from mfg.fixtures import plugs
 from mfg.fixtures.image_manifest import ROLE_ERASE, ROLE_MICROPYTHON, ImageEntry, read_manifest
 from mfg.fixtures.operator import FrontEnd, OperatorPlug
@@ -118,10 +118,9 @@ class UnitRun:
 
         Raises:
             UsageError: The slot is in use; nothing was touched.
-            StationError: The record could not be stored; the message says so, and that the unit is not judged.
+            StationError: The record could not be stored; the unit is not judged.
         """
-        with self._locks, self._log, RecordIndex(self._station.records_folder) as index:
-            self._index = index
+        with self._locks, self._log:
             self._locks.claim_slot(self._request.slot)
             plan = self._plan()
             check_plan(plan)
@@ -180,7 +179,8 @@ class UnitRun:
         )
 
     def _claim_mac(self, mac: str) -> None:
-        self._index.claim_mac(mac, self._sheet.serial_number, self._station.emulated, self._run_id)
+        with RecordIndex(self._station.records_folder) as index:
+            index.claim_mac(mac, self._sheet.serial_number, self._station.emulated, self._run_id)
 
     def _run_folder(self) -> RunFolder:
         if self._folder is None:
@@ -221,7 +221,7 @@ class UnitRun:
     def _store(self, plan: Plan, execution: Execution, bench_s: float, wall_s: float) -> RunResult:
         if execution.test_record is None:
             raise StationError(
-                f"The test framework gave no record: {execution.crash or 'unknown reason'}.",
+                f"The test framework gave no record. {execution.crash}",
                 "The unit is not judged. Measure that the bench is off, then call the engineer.",
             )
         folder = self._run_folder()
@@ -232,11 +232,12 @@ class UnitRun:
         outcome = execution.test_record.outcome
         verdict = judge(
             draft["phases"],
-            _expectation(plan),
+            Expectation.of(plan),
             outcome.name if outcome is not None else "",
             self._sheet.serial_number,
             execution.aborted,
             execution.crash,
+            execution.teardown_failures,
         )
         final = replace(
             context,
@@ -249,13 +250,15 @@ class UnitRun:
         stored = load_record(folder.path)
         if stored["outcome"] != verdict.outcome or stored["phases"] != record["phases"]:
             raise StationError(f"{folder.path} does not hold what was written.", "Check the disk.")
-        write_report(folder, stored)
-        self._index.add(stored, folder.path)
+        write_report(stored, folder.path)
+        with RecordIndex(self._station.records_folder) as index:
+            index.add(stored, folder.path)
         return RunResult(verdict, stored, folder.path, bench_s)
 
     def _run_context(self, plan: Plan, bench_s: float, wall_s: float) -> RunContext:
         sheet, station, limits = self._sheet, self._station, self._limits
-        earlier = self._index.runs(sheet.serial_number) if sheet.serial_number else []
+        with RecordIndex(station.records_folder) as index:
+            earlier = index.runs(sheet.serial_number) if sheet.serial_number else []
         return RunContext(
             run_id=self._run_id,
             mode=self._request.mode.name,
@@ -300,14 +303,6 @@ def _image(entry: ImageEntry, role: str) -> ImageEntry:
     if entry.role != role:
         raise StationError(f"The image {entry.name} is for {entry.role}, not for {role}.", "Correct 'images'.")
     return entry
-
-
-def _expectation(plan: Plan) -> Expectation:
-    sequence = htf.PhaseSequence(tuple(plan.nodes))
-    declared: Mapping[str, list[str]] = {
-        phase.name: [measured.name for measured in phase.measurements] for phase in sequence.all_phases()
-    }
-    return Expectation(declared, plan.teardowns, plan.calibration)
 
 
 def _firmware(sheet: Traveller) -> FirmwareFacts:

@@ -1,0 +1,77 @@
+"""The sessions that people and CI share. `nox` alone runs what must be green: lint, types, tests."""
+
+import os
+import shutil
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+TEST_TOOLS = ["pytest>=8", "pytest-cov", "pytest-timeout", "pytest-xdist", "hypothesis"]
+STUBS = ["types-PyYAML", "types-pyserial", "pandas-stubs"]
+# The pure parts: every branch of what can reject a unit is tested.
+FULLY_COVERED = ["mfg.calibration", "mfg.limits"]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run a whole unit on the emulated bench and say where its report is."""
+    session.install("-e", ".[emulator]")
+    station = ["--station", "station.yaml"]
+    labels = ["--assembly", "ASY0398V03.2", "--serial", "SN00001823"]
+    session.run("mfg", "run", *station, *labels, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and the directions of imports."""
+    session.install("ruff==0.17.*", "import-linter==2.*", "-e", ".[emulator]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    session.install("mypy==2.*", *STUBS, "-e", ".[emulator]")
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test that needs no hardware: units first, then whole plans on the emulated bench."""
+    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    coverage = [f"--cov={package}" for package in FULLY_COVERED]
+    session.run(
+        "pytest", "-n", "2", "tests/unit", *coverage, "--cov-branch", "--cov-fail-under=100", "--cov-report=term"
+    )
+    session.run("pytest", "-n", "2", "tests/bench", "tests/hardware")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Measure the figures that the project promises, against their peers, in one run."""
+    session.install("-e", ".[emulator]")
+    session.run("python", "benchmarks/loader_speed.py", "--backend", "unix", *session.posargs)
+    if os.environ.get("MFG_UF2_DIR"):
+        session.run("python", "benchmarks/loader_speed.py", "--backend", "rp2040", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and run the command from it, away from the checkout."""
+    session.install("build")
+    session.run("python", "-m", "build", "--wheel", "--outdir", "dist", ".")
+    wheels = sorted(f"dist/{name}" for name in os.listdir("dist") if name.endswith(".whl"))
+    session.install("--force-reinstall", "--no-deps", wheels[-1])
+    session.install(f"{wheels[-1]}[emulator]")
+    folder = session.create_tmp()
+    shutil.copyfile("station.yaml", f"{folder}/station.yaml")
+    session.chdir(folder)
+    session.run("mfg", "doctor")
