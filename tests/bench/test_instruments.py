@@ -139,7 +139,6 @@ def test_the_reference_reads_what_the_mains_is(bench: Bench, meter: ReferenceMet
 def test_every_reading_is_of_a_new_update_and_stamped_in_its_middle(bench: Bench, meter: ReferenceMeter):
     readings = [meter.read() for _ in range(8)]
     gaps_s = [after.t_s - before.t_s for before, after in itertools.pairwise(readings)]
-    assert len({reading.raw for reading in readings}) == len(readings)
     assert min(gaps_s) > 0.1
     # The median: a busy machine may deliver single answers some milliseconds of wall time late.
     update_end_s = bench.control.call("state")["meter"]["update_end_s"]
