@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import openhtf as htf
+
+from mfg.plans.plan import Plan
 from mfg.records.record import (
     ABORTED,
     ERROR,
@@ -17,6 +20,7 @@ from mfg.records.record import (
     NOT_CALIBRATED,
     PARTLY_CALIBRATED,
     PASS,
+    SKIP,
     UNSET,
     MeasurementEntry,
     PhaseEntry,
@@ -25,6 +29,7 @@ from mfg.records.record import (
 )
 
 _DUT_ERRORS = {"DutError", "AdjustmentError"}
+_OFF_AT_THE_MAINS = "Do not touch the bench: switch it off at the mains, then call the engineer."
 _EXIT_CODES = {PASS: 0, FAIL: 1, ERROR: 3, ABORTED: 4, NOT_CALIBRATED: 5, PARTLY_CALIBRATED: 5}
 
 
@@ -48,13 +53,26 @@ class Expectation:
 
     Attributes:
         measurements: Names of the declared measurements by phase; every planned phase is a key.
-        teardowns: The phases that measure that the bench is off.
+        teardowns: The phases that measure that the bench is off, each with the phases it follows: once
+            one of those has begun, its teardown must be there.
         calibration: "all", "partly" or "none".
     """
 
     measurements: Mapping[str, Sequence[str]]
-    teardowns: Sequence[str]
+    teardowns: Mapping[str, Sequence[str]]
     calibration: str
+
+    @classmethod
+    def of(cls, plan: Plan) -> Expectation:
+        """Return what the record of a plan must hold."""
+        phases = htf.PhaseSequence(tuple(plan.nodes)).all_phases()
+        declared = {phase.name: [measured.name for measured in phase.measurements] for phase in phases}
+        guarded: dict[str, Sequence[str]] = dict.fromkeys(plan.teardowns, ())
+        for group in htf.PhaseSequence(tuple(plan.nodes)).filter_by_type(htf.PhaseGroup):
+            before = [phase.name for part in (group.setup, group.main) if part for phase in part.all_phases()]
+            for phase in group.teardown.all_phases() if group.teardown else ():
+                guarded[phase.name] = before
+        return cls(declared, guarded, plan.calibration)
 
 
 def judge(
@@ -64,6 +82,7 @@ def judge(
     serial_number: str,
     aborted: bool,
     crash: str,
+    teardown_failures: Sequence[str] = (),
 ) -> Verdict:
     """Derive the verdict of a run from its phases.
 
@@ -73,15 +92,15 @@ def judge(
         framework_outcome: OpenHTF's outcome, "" when it made none.
         serial_number: The unit's, "" when it was not identified.
         aborted: Whether somebody asked for an abort.
-        crash: What OpenHTF's thread died of, "" otherwise.
+        crash: Why the plan did not run as planned, for reasons that no phase holds, "" otherwise.
+        teardown_failures: Plugs that could not be torn down.
     """
     unsafe = _unsafe(phases, expected)
-    errors = unsafe + _errors(phases, expected) + ([f"The test framework crashed: {crash}"] if crash else [])
+    errors = [*unsafe, *_errors(phases, expected), *([crash] if crash else []), *teardown_failures]
     failures = _failures(phases, expected)
     if aborted or framework_outcome == "ABORTED":
         reasons = ("The run was aborted before its end.", *errors, *failures)
-        action = unsafe[0] if unsafe else "Start the unit again from the beginning."
-        return Verdict(ABORTED, reasons, action)
+        return Verdict(ABORTED, reasons, _OFF_AT_THE_MAINS if unsafe else "Start the unit again.")
     if errors:
         return Verdict(ERROR, tuple(errors + failures), _error_action(phases, bool(unsafe)))
     if failures:
@@ -107,7 +126,12 @@ def _passed(calibration: str) -> Verdict:
 
 def _unsafe(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
     """Find teardowns that failed, or did not run although something before them did."""
-    reasons = []
+    ran = {phase["name"] for phase in phases}
+    reasons = [
+        f"The bench was not proved to be off: {teardown} did not run."
+        for teardown, before in expected.teardowns.items()
+        if teardown not in ran and ran.intersection(before)
+    ]
     for phase in phases:
         if phase["name"] in expected.teardowns and phase["outcome"] != PASS:
             words = "; ".join(_measured(entry) for entry in phase["measurements"] if entry["outcome"] != PASS)
@@ -117,15 +141,29 @@ def _unsafe(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
 
 
 def _errors(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
-    reasons = []
+    last = {phase["name"]: phase for phase in phases}
+    reasons = [f"{_title(phase)}: was skipped." for phase in last.values() if phase["outcome"] == SKIP]
     for phase in phases:
+        if phase["name"] in expected.teardowns:
+            continue
+        reasons += [
+            f"{_title(phase)}: {entry['name']} is no number: {entry['value']}."
+            for entry in phase["measurements"]
+            if _no_number(entry)
+        ]
         error = phase["error"]
-        if phase["name"] in expected.teardowns or error is None or error["kind"] in _DUT_ERRORS:
+        if error is None or error["kind"] in _DUT_ERRORS:
             continue
         if error["kind"] == "Stopped" and any(entry["outcome"] == FAIL for entry in phase["measurements"]):
             continue  # a failed measurement that ends the run is the unit's failure
         reasons.append(f"{_title(phase)}: {error['message']}")
     return reasons
+
+
+def _no_number(entry: MeasurementEntry) -> bool:
+    """Tell a value that is not finite where a range is to be met: it judges nobody."""
+    in_range = entry["low"] is not None or entry["high"] is not None
+    return in_range and entry["outcome"] == FAIL and isinstance(entry["value"], str)
 
 
 def _failures(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
@@ -139,13 +177,15 @@ def _failures(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
         reasons += [
             f"{_title(phase)}: {_measured(entry)}"
             for entry in phase["measurements"]
-            if entry["outcome"] == FAIL
+            if entry["outcome"] == FAIL and not _no_number(entry)
         ]
     return reasons
 
 
 def _missing(phases: Sequence[PhaseEntry], expected: Expectation, serial_number: str) -> list[str]:
     reasons = [] if serial_number else ["The unit was never identified."]
+    if not expected.measurements:
+        reasons.append("The plan has no phases.")
     done = {phase["name"]: phase for phase in phases}
     for name, measurements in expected.measurements.items():
         if name not in done:
@@ -172,7 +212,7 @@ def _measured(entry: MeasurementEntry) -> str:
 
 def _error_action(phases: Sequence[PhaseEntry], unsafe: bool) -> str:
     if unsafe:
-        return "Do not touch the bench: switch it off at the mains, then call the engineer."
+        return _OFF_AT_THE_MAINS
     for phase in phases:
         error = phase["error"]
         if error is not None and error["kind"] not in _DUT_ERRORS and error.get("action"):
