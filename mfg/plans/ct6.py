@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import openhtf as htf
 
 from mfg.limits import LimitSet
@@ -32,9 +34,10 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs) -> Plan:
     nodes = [
         build.case(1000, identify_unit),
         htf.PhaseGroup(
+            # No setup phases: OpenHTF leaves out the teardown of a group whose setup raised or was aborted.
             name="supply",
-            setup=[build.case(1900, switch_supply_on)],
             main=[
+                build.case(1900, switch_supply_on),
                 build.case(2000, archive_unit),
                 build.case(3000, erase_flash),
                 build.case(4000, load_micropython),
@@ -54,7 +57,7 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs) -> Plan:
     return Plan("CT6", nodes, build.cases, tuple(build.teardowns), mode.calibration)
 
 
-def _calibration(build: PlanBuilder, mode: Mode) -> list[object]:
+def _calibration(build: PlanBuilder, mode: Mode) -> list[Any]:
     if not mode.calibrate:
         return [build.case(13000, store_configuration)]
     return [
@@ -62,8 +65,8 @@ def _calibration(build: PlanBuilder, mode: Mode) -> list[object]:
         htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration"),
         htf.PhaseGroup(
             name="load",
-            setup=[build.case(11900, prepare_load)],
             main=[
+                build.case(11900, prepare_load),
                 build.case(12000, identify_ports),
                 build.case(12100, adjust_gains),
                 build.case(12200, verify_gains),
@@ -75,5 +78,5 @@ def _calibration(build: PlanBuilder, mode: Mode) -> list[object]:
     ]
 
 
-def _defaults(build: PlanBuilder, mode: Mode) -> list[object]:
+def _defaults(build: PlanBuilder, mode: Mode) -> list[Any]:
     return [build.case(14000, reset_to_factory_defaults)] if mode.defaults else []
