@@ -16,6 +16,7 @@ from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import ControlClient
 from mfg.emulator.images import generate_images
 from mfg.emulator.launch import BenchHandle, read_state, start_bench
+from mfg.emulator.typical import typical_unit
 from mfg.emulator.unix_vm import vm_command
 from mfg.errors import StationError, UsageError
 from mfg.station import EmulatedBench, Slot, Station
@@ -140,7 +141,7 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
     """Build the emulated bench's configuration from the addresses of the station file."""
     plant = json.loads(bench.plant.read_text(encoding="utf-8")) if bench.plant else {}
     config = BenchConfig.from_dict(plant)
-    units = config.units or (UnitConfig(),)
+    units = config.units if "units" in plant else ()
     return dataclasses.replace(
         config,
         folder=str(bench.folder),
@@ -150,8 +151,8 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
         uf2_folder=os.environ.get(UF2_FOLDER_VARIABLE, ""),
         turns=station.conductor.turns,
         units=tuple(
-            _unit(units[n] if n < len(units) else UnitConfig(), slot, bench.unit_control_ports[n])
-            for n, slot in enumerate(station.slots)
+            _unit(units[n] if n < len(units) else typical_unit(bench.seed, slot.number), slot, port)
+            for n, (slot, port) in enumerate(zip(station.slots, bench.unit_control_ports, strict=True))
         ),
         instruments=dataclasses.replace(
             config.instruments,

@@ -1,0 +1,124 @@
+"""Whole plans on the emulated bench, judged against the plant's truth."""
+
+import hashlib
+import json
+import stat
+
+import pytest
+from bench_station import BenchStation
+
+from mfg.emulator.config import InstrumentsConfig
+
+GOOD_ERROR_PCT = 0.1
+
+
+@pytest.fixture(scope="module")
+def passed(tmp_path_factory):
+    """One good unit, run once as a user would; the bench stays up for the tests to look at the unit."""
+    perfect = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
+    station = BenchStation(tmp_path_factory.mktemp("passed"), instruments=perfect)
+    with station.bench() as bench:
+        ended = station.run()
+        assert ended.exit_code == 0, ended.output
+        yield station, bench, ended
+
+
+def test_a_good_unit_passes_with_every_planned_phase(passed):
+    _station, _bench, ended = passed
+    assert ended.outcome == "PASS"
+    cases = [phase["case"] for phase in ended.record["phases"]]
+    assert {1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 11000, 12000, 13000, 14000} <= set(
+        cases
+    )
+    assert "PASS" in ended.output
+    assert str(ended.folder / "report.html") in ended.output.replace("\n", "")
+
+
+def test_a_full_run_takes_at_most_75_s_of_bench_time(passed):
+    assert passed[2].record["bench_seconds"] <= 75.0
+
+
+def test_each_port_of_a_calibrated_unit_reads_the_plants_truth(passed):
+    station, bench, _ended = passed
+    for port, reading in station.settled_readings(bench).items():
+        assert reading["truth"] is not None, port
+        for quantity in ("voltage_v", "current_a"):
+            error_pct = (reading["registers"][quantity] / reading["truth"][quantity] - 1) * 100
+            assert abs(error_pct) < GOOD_ERROR_PCT, (port, quantity, reading)
+        assert reading["truth"]["current_a"] > 40
+
+
+def test_the_factory_file_is_the_units_own_with_sixteen_keys(passed):
+    _station, _bench, ended = passed
+    (path,) = ended.folder.glob("ASY0398_V03.2000_SN00001823_*_factory.cfg")
+    content = json.loads(path.read_text())
+    assert len(content) == 16
+    assert content["ASSY"] == "ASY0398_V003.200_SN00001823"
+    assert content["LINE_FREQ_HZ"] == 50
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == ended.value("store_calibration", "factory_sha256")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_file_of_a_run_holds_the_wifi_passphrase(passed):
+    station, _bench, ended = passed
+    passphrase = "bench-only-passphrase"
+    for path in [*ended.folder.rglob("*"), station.folder / "records" / "index.sqlite"]:
+        assert passphrase.encode() not in path.read_bytes(), path
+    assert passphrase not in ended.output
+
+
+def test_the_report_is_self_contained_and_marked_as_emulated(passed):
+    report = (passed[2].folder / "report.html").read_text()
+    assert "EMULATED" in report.upper()
+    assert "<script" not in report.lower()
+    assert 'src="http' not in report
+    assert "data:image/png" in report
+
+
+def test_the_display_frame_is_kept_as_png(passed):
+    assert (passed[2].folder / "display.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_supply_and_load_are_off_in_the_plants_log(passed):
+    station, _bench, _ended = passed
+    log = [
+        json.loads(line)
+        for line in (station.folder / ".bench" / "plant-events.jsonl").read_text().splitlines()
+    ]
+    for channel in ("supply", "load", "identification"):
+        values = [event["value"] for event in log if event["what"] == channel]
+        by_station = values[:-1] if channel in ("supply", "load") and len(values) % 2 else values
+        assert by_station, channel
+        assert by_station[-1] == 0, channel
+
+
+@pytest.mark.parametrize(
+    ("faults", "phase", "outcome"),
+    [
+        (["led_green_dark"], "check_leds", "FAIL"),
+        (["led_blue_dark"], "check_leds", "FAIL"),
+        (["leds_swapped"], "check_leds", "FAIL"),
+        (["button_dead"], "check_wifi_switch", "FAIL"),
+        (["display_blank"], "check_display", "FAIL"),
+        (["display_mirrored"], "check_display", "FAIL"),
+        (["temperature_open"], "check_board_temperature", "FAIL"),
+        (["port3_dead"], "identify_ports", "FAIL"),
+        (["ports_swapped_2_5"], "identify_ports", "FAIL"),
+        (["chip_selects_exchanged"], "identify_ports", "FAIL"),
+        (["port4_reversed"], "identify_ports", "FAIL"),
+        (["port6_gain_far_out"], "identify_ports", "FAIL"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_bad_unit_is_rejected_in_the_phase_that_should_catch_it(tmp_path, faults, phase, outcome):
+    ended = BenchStation(tmp_path, faults=faults, factor=3).run()
+    assert ended.outcome == outcome, ended.output
+    assert ended.exit_code == 1
+    assert ended.bad_phases() == [phase], ended.record["outcome_reasons"]
+
+
+def test_a_silent_reference_is_a_station_error_and_not_a_verdict_on_the_unit(tmp_path):
+    ended = BenchStation(tmp_path, instrument_faults=["meter_silent"], factor=3).run()
+    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
+    assert ended.bad_phases() == ["prepare_load"]
+    assert ended.phase("switch_supply_off")["outcome"] == "PASS"
