@@ -140,20 +140,20 @@ class App:
                 )
                 line_ms += _BUTTON_LINE_MS
             if held_ms >= _BUTTON_RESET_MS:
-                self._reset_to_defaults()
+                await self._reset_to_defaults()
             self.board.show_link(True)
             await asyncio.sleep_ms(_TICK_MS)
         self._grid.block(False)
         self._in_amperes = not self._in_amperes
         self._display_until_ms = time.ticks_add(time.ticks_ms(), _DISPLAY_ON_MS)
 
-    def _reset_to_defaults(self):
+    async def _reset_to_defaults(self):
         try:
             self.config.reset()
             log.info("The configuration has been reset to its defaults.")
         except OSError as exc:
             log.error("The configuration was not reset: %s" % exc)
-        machine.reset()
+        await self.board.reset()
 
     async def _show(self):
         """Keep the display up to date, for ever."""

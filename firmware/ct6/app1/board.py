@@ -70,13 +70,22 @@ class Board:
 
     # Restarts
 
+    async def reset(self):
+        """Restart the processor once a reply or a console line had time to leave."""
+        await asyncio.sleep_ms(REBOOT_DELAY_MS)
+        machine.reset()
+
     def reset_soon(self):
-        """Restart the processor once a reply had time to leave."""
-        self._restart = asyncio.create_task(_after(REBOOT_DELAY_MS, machine.reset))
+        """Restart the processor soon, and go on until then."""
+        self._restart = asyncio.create_task(self.reset())
 
     def power_cycle_soon(self):
-        """Cut the unit's own supply once a reply had time to leave."""
-        self._restart = asyncio.create_task(_after(POWER_CYCLE_DELAY_MS, self.power_cycle))
+        """Cut the unit's own supply once a reply had time to leave, and go on until then."""
+        self._restart = asyncio.create_task(self._power_cycle_later())
+
+    async def _power_cycle_later(self):
+        await asyncio.sleep_ms(POWER_CYCLE_DELAY_MS)
+        self.power_cycle()
 
     def power_cycle(self):
         """Cut the unit's own supply; where the board cannot, restart the processor."""
@@ -84,8 +93,3 @@ class Board:
         self._power_cycle_pin.value(1)
         time.sleep_ms(_STILL_ALIVE_MS)
         machine.reset()
-
-
-async def _after(delay_ms, action):
-    await asyncio.sleep_ms(delay_ms)
-    action()

@@ -77,7 +77,7 @@ class HttpServer:
         except ValueError as exc:
             status, body = 400, {"ERROR": str(exc)}
         except OSError as exc:
-            status, body = 404 if exc.errno == errno.ENOENT else 500, {"ERROR": str(exc)}
+            status, body = 404 if exc.errno == errno.ENOENT else 500, {"ERROR": "OSError %s" % exc}
         except Exception as exc:  # a handler must never leave the client without an answer
             status, body = 500, {"ERROR": "%s %s" % (type(exc).__name__, exc)}
         if status != 200:

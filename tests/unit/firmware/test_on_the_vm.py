@@ -129,6 +129,7 @@ def test_control_c_gives_the_prompt_and_import_main_starts_the_application_again
         unit.ready()
         unit.type("\x03")
         unit.wait_for("INFO:  Stopped")
+        unit.wait_for("Type ")
         unit.console = ""
         unit.type("import main\r\n")
         unit.ready()
@@ -177,6 +178,7 @@ def test_every_path_of_the_contract_exists(unit):
         "/erase_offline_app",
         "/reset_wifi_config",
         "/reset_to_default_config",
+        "/save_factory_cfg",
     }
     for path in set(CONTRACT["rest"]["paths"]) - risky:
         assert unit.get_status(path)[0] != 404, path
@@ -300,7 +302,7 @@ def test_a_configuration_that_comes_back_masked_keeps_the_password(unit):
     text = unit.get(f"/get_file?file={MACHINE}")[MACHINE]
     assert b'{"OK": true}' in unit.exchange(upload(MACHINE, text.encode()))
     unit.type("\x03")
-    unit.wait_for("Stopped")
+    unit.wait_for("Type ")
     unit.console = ""
     unit.type("import main\r\n")
     unit.ready()  # it joined again, with the right password
