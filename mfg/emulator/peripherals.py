@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 PIN_SET, PIN_GET, SPI_WRITE, SPI_READ, ADC_READ = 1, 2, 3, 4, 5
 WDT_START, WDT_FEED, RESET, BOOTLOADER, SOFT_RESET = 6, 7, 8, 9, 10
 WLAN_ACTIVE, WLAN_JOIN, WLAN_LEAVE, WLAN_STATUS, WLAN_SCAN, MARK = 11, 12, 13, 14, 15, 16
-HALTS = {RESET: "machine.reset", BOOTLOADER: "bootloader", SOFT_RESET: "soft reset"}
+READY = 17
+# What concerns the chip itself; after all but "ready" the VM waits to be ended.
+NOTICES = {RESET: "machine.reset", BOOTLOADER: "bootloader", SOFT_RESET: "soft reset", READY: "ready"}
 
 MARK_PATTERN = b"\x5a\xc3\x96\x3c\xe1\x0f\x78"
 RECEIVE_BYTES = 65536
@@ -102,13 +104,13 @@ class Peripherals:
         self._wifi.reset()
         self._board.mcu_reset()
 
-    def connect(self, on_halt: Callable[[str], None]) -> PeripheralLink:
+    def connect(self, on_notice: Callable[[str], None]) -> PeripheralLink:
         """Open a link for a new VM.
 
         Args:
-            on_halt: Called in the serving thread when the program asks for a reset; see HALTS.
+            on_notice: Called in the serving thread; see NOTICES.
         """
-        return PeripheralLink(self, on_halt)
+        return PeripheralLink(self, on_notice)
 
     def answer(self, operation: int, argument: int, data: bytes) -> bytes:
         """Do one request and return the bytes that the VM expects."""
@@ -177,9 +179,9 @@ class Peripherals:
 class PeripheralLink:
     """The link of one VM process, with the thread that serves it."""
 
-    def __init__(self, peripherals: Peripherals, on_halt: Callable[[str], None]) -> None:
+    def __init__(self, peripherals: Peripherals, on_notice: Callable[[str], None]) -> None:
         self._peripherals = peripherals
-        self._on_halt = on_halt
+        self._on_notice = on_notice
         self._own, self.guest = socket.socketpair()
         self._thread = threading.Thread(target=self._serve, name="peripherals", daemon=True)
 
@@ -222,8 +224,8 @@ class PeripheralLink:
         return pending[at:]
 
     def _answer(self, operation: int, argument: int, data: bytes) -> bytes:
-        if operation in HALTS:
-            self._on_halt(HALTS[operation])
+        if operation in NOTICES:
+            self._on_notice(NOTICES[operation])
             return b""
         try:
             return self._peripherals.answer(operation, argument, data)

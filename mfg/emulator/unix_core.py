@@ -169,7 +169,7 @@ class UnixCore:
             environment["PICOW_RAW"] = "1"
         loop = asyncio.get_running_loop()
         self._session_number = number = self._session_number + 1
-        link = self._peripherals.connect(lambda reason: _call(loop, self._halted, number, reason))
+        link = self._peripherals.connect(lambda reason: _call(loop, self._noticed, number, reason))
         vm = start_vm(environment, link.guest.fileno())
         link.start()
         terminal = VmTerminal(
@@ -199,10 +199,12 @@ class UnixCore:
         self._unit_said(SOFT_REBOOT)
         self._start_session(raw)
 
-    def _halted(self, number: int, reason: str) -> None:
+    def _noticed(self, number: int, reason: str) -> None:
         if self._session is None or number != self._session_number:
             return  # That program has been stopped already.
-        if reason == "bootloader":
+        if reason == "ready":
+            self._session.terminal.open()
+        elif reason == "bootloader":
             self._begin(self._to_bootloader())
         elif reason == "soft reset":
             self._soft_reset()

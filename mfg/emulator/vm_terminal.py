@@ -121,10 +121,10 @@ class VmTerminal:
         self._on_output, self._on_full, self._on_end = on_output, on_full, on_end
         self._input = bytearray(RAW_REQUEST if console.raw else b"")
         self._hold_timer: asyncio.TimerHandle | None = None
+        self._is_open = False
         self._writing = False
         self._interrupted_at_s = float("-inf")
         self._loop.add_reader(vm.stdout, self._readable)
-        self._pump()
 
     def close(self) -> None:
         """Stop carrying; the VM itself is not touched."""
@@ -133,10 +133,16 @@ class VmTerminal:
         self._loop.remove_reader(self._vm.stdout)
         self._loop.remove_writer(self._vm.stdin)
 
+    def open(self) -> None:
+        """Pass input on from now on: the VM is a Pico W now, and may be interrupted."""
+        self._is_open = True
+        self._pump()
+
     def send(self, data: bytes) -> None:
         """Give the VM what the host sent."""
         self._input += data
-        self._pump()
+        if self._is_open:
+            self._pump()
 
     # ---- VM to host ----
 
@@ -170,8 +176,7 @@ class VmTerminal:
     def _pump(self) -> None:
         while self._input:
             at = self._input.find(CONTROL_C)
-            if at == 0 and self._vm.interruptible():
-                self._interrupt()
+            if at == 0 and self._interrupted():
                 del self._input[0]
                 continue
             count = len(self._input) if at < 0 else max(1, at)
@@ -192,11 +197,15 @@ class VmTerminal:
         del self._input[:written]
         return written == len(data)
 
-    def _interrupt(self) -> None:
+    def _interrupted(self) -> bool:
+        """Interrupt the running program; return False where there is none and Control-C is input."""
         now_s = self._loop.time()
-        if now_s - self._interrupted_at_s >= INTERRUPT_GAP_WALL_S:
-            self._interrupted_at_s = now_s
-            self._vm.interrupt()
+        if now_s - self._interrupted_at_s < INTERRUPT_GAP_WALL_S:
+            return self._vm.interruptible()
+        if not self._vm.interrupt():
+            return False
+        self._interrupted_at_s = now_s
+        return True
 
     def _wait_for_room(self, full: bool) -> None:
         if full and not self._writing:

@@ -4,7 +4,7 @@ import os
 import sys
 
 import asyncio.core as core
-import machine, network, ntptime, picow_flash, picow_socket, picow_sys, picow_time, vfs
+import machine, network, ntptime, picow_flash, picow_link, picow_socket, picow_sys, picow_time, vfs
 
 
 def mount():
@@ -42,3 +42,4 @@ picow_time.scale(core)
 mount()
 files = programs()
 replace_modules()
+picow_link.send(17)  # From now on Control-C may come.

@@ -2,8 +2,9 @@
 #
 # Request: operation, argument, payload length (2 bytes, low first), payload of at most 512 bytes, in one
 # write, which the kernel takes whole or not at all. An operation that answers answers with as many bytes
-# as the caller expects. Control-C may interrupt anywhere: `_busy` remembers that an answer may be under
-# way, and the next request first asks for a mark and drops everything before it.
+# as the caller expects. Control-C may interrupt anywhere: `_busy`, set before such a request goes out,
+# remembers that an answer may be under way, and the next request first asks for a mark and drops
+# everything before it.
 # The operations are numbered as in peripherals.py; plain numbers, because names cost the firmware's heap.
 import os
 
@@ -17,6 +18,10 @@ def send(op, arg=0, data=b""):
     # Ask for something that is not answered.
     if _busy:
         _resync()
+    _put(op, arg, data)
+
+
+def _put(op, arg, data):
     n = len(data)
     _b[0] = op
     _b[1] = arg
@@ -36,8 +41,10 @@ def send(op, arg=0, data=b""):
 def call(op, arg, data, into):
     # Ask for something that is answered: fill `into`. The payload is at most 512 bytes.
     global _busy
-    send(op, arg, data)
+    if _busy:
+        _resync()
     _busy = True
+    _put(op, arg, data)
     if _f.readinto(into) != len(into):
         raise SystemExit  # The unit process is gone.
     _busy = False
