@@ -10,6 +10,7 @@ from mfg.errors import DutError, FixtureError
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
+from mfg.fixtures.traveller import Traveller
 from mfg.records.factory_file import masked_machine_config
 
 FILE_LIMIT_BYTES = 65536
@@ -25,7 +26,7 @@ def archive_unit(
     port: UnitPortPlug,
     operator: OperatorPlug,
 ) -> None:
-    """Archive the unit's factory file, masked configuration and versions; ask before a calibrated one goes on.
+    """Archive the unit's factory file, masked configuration and versions; ask before erasing a calibration.
 
     Needs: supply on. Leaves: the unit as it was, its application interrupted when it had one.
     """
@@ -48,11 +49,16 @@ def archive_unit(
     state = "calibrated" if calibrated else "uncalibrated" if "this.machine.cfg" in kept else "bare"
     test.measurements["unit_state"] = state
     test.measurements["kept_files"] = len(kept)
-    question = f"The unit in slot {port.slot_context.slot.number} is calibrated already. Erase it all the same?"
-    if calibrated and not sheet.erase_calibrated and not operator.confirm(question, sheet.deadline_s("operator_s")):
+    if calibrated and not sheet.erase_calibrated and not _confirmed(sheet, port, operator):
         raise FixtureError(
             "The unit is calibrated and was not erased.", "Take it out, or start again and answer yes."
         )
+
+
+def _confirmed(sheet: Traveller, port: UnitPortPlug, operator: OperatorPlug) -> bool:
+    slot = port.slot_context.slot.number
+    question = f"The unit in slot {slot} is calibrated already. Erase it all the same?"
+    return operator.confirm(question, sheet.deadline_s("operator_s"))
 
 
 def _files(repl: MicroPythonRepl) -> dict[str, bytes]:

@@ -58,7 +58,7 @@ def _join(test: htf.TestApi, sheet: Traveller, port: UnitPortPlug, unit: UnitApi
     started_s = clock.now_s()
     console = port.console(sheet.deadline_s("serial_port_s"))
     line = console.wait_for(ADDRESS_LINE, sheet.deadline_s("join_wifi_s"))
-    sheet.address = line.match[1]
+    sheet.address = line.match[1] if line.match else ""
     test.measurements["join_wifi_s"] = clock.now_s() - started_s
     test.measurements["address"] = sheet.address
     unit.api.wait_ready(sheet.deadline_s("http_ready_s"))

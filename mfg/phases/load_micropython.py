@@ -41,6 +41,7 @@ def load_micropython(
     test.measurements["micropython_runs"] = runs
     if not runs:
         raise DutError(
-            f"The unit runs {identity['version']} on {identity['machine']}, not {image.program_version} on a Pico W.",
+            f"The unit runs {identity['python']} on {identity['machine']}, "
+            f"not {image.program_version} on a Pico W.",
             "Check the board: a Pico without W does not fit.",
         )

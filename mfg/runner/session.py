@@ -21,7 +21,7 @@ from mfg.errors import StationError
 from mfg.fixtures import plugs
 from mfg.fixtures.image_manifest import ROLE_ERASE, ROLE_MICROPYTHON, ImageEntry, read_manifest
 from mfg.fixtures.operator import FrontEnd, OperatorPlug
-from mfg.fixtures.reference_meter import Identity
+from mfg.fixtures.scpi import Identity
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
 from mfg.plans.ct6 import ct6_plan
@@ -208,8 +208,8 @@ class UnitRun:
                 key = f"{phase.name}/{phase.start_time_millis}"
                 if phase.outcome is not None and self._seen.get(key) != phase.outcome.name:
                     self._seen[key] = phase.outcome.name
-                    milliseconds = (phase.end_time_millis or phase.start_time_millis) - phase.start_time_millis
-                    seconds = milliseconds / 1000 * self._clock.factor
+                    end_ms = phase.end_time_millis or phase.start_time_millis
+                    seconds = (end_ms - phase.start_time_millis) / 1000 * self._clock.factor
                     case = plan.cases.get(phase.name, 0)
                     self._display.phase_ended(case, phase.name, phase.outcome.name, seconds)
             if running and self._seen.get("running") != running:
@@ -301,7 +301,8 @@ def _placed(cls: Any) -> type[Any]:
 
 def _image(entry: ImageEntry, role: str) -> ImageEntry:
     if entry.role != role:
-        raise StationError(f"The image {entry.name} is for {entry.role}, not for {role}.", "Correct 'images'.")
+        problem = f"The image {entry.name} is for {entry.role}, not for {role}."
+        raise StationError(problem, "Correct 'images'.")
     return entry
 
 
@@ -331,5 +332,3 @@ def _git_describe() -> str:
         _LOG.warning("git describe failed: %s", error)
         return ""
     return done.stdout.strip()
-
-

@@ -6,7 +6,7 @@ import threading
 import time
 
 from rich.align import Align
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -88,7 +88,7 @@ def show_verdict(console: Console, result: RunResult, backend: str) -> None:
     verdict = result.verdict
     colour = _COLOURS[verdict.outcome]
     word = Text(f"   {verdict.outcome}   ", style=f"bold {colour}")
-    lines = [Align.center(word), Text()]
+    lines: list[RenderableType] = [Align.center(word), Text()]
     lines += [Text(f"• {reason}") for reason in verdict.reasons[:12]]
     if len(verdict.reasons) > 12:
         lines.append(Text(f"• and {len(verdict.reasons) - 12} more, see the report"))
