@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (required keys, option
     "matches": ({"pattern", "source"}, set()),
 }
 _HEAD = {"product", "revision", "deadlines"}
+_NAME = re.compile(r"(?:port\{port\}_)?[a-z][a-z0-9_]*")
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,16 @@ def _phase_limits(path: Path, text: str, phase: str, table: Any) -> tuple[Limit,
     limits: list[Limit] = []
     for name, entry in table.items():
         line = _line_of(text, f"[{phase}.", name)
-        limit = _limit(f"{path}:{line}: {phase}.{name}", name, entry)
-        ports = PORTS if "{port}" in name else (None,)
-        for port in ports:
-            expanded = name if port is None else name.format(port=port)
-            limits.append(Limit(**{**limit.__dict__, "name": expanded}))
+        where = f"{path}:{line}: {phase}.{name}"
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{where}: a measurement's name is lower_case, or port{{port}}_ and lower_case.")
+        limit = _limit(where, name, entry)
+        for port in PORTS if "{port}" in name else PORTS[:1]:
+            limits.append(replace(limit, name=name.replace("{port}", str(port))))
+    names = [limit.name for limit in limits]
+    if twice := {name for name in names if names.count(name) > 1}:
+        line = _line_of(text, f"[{phase}.", min(twice))
+        raise UsageError(f"{path}:{line}: {phase}.{min(twice)} is there twice.")
     return tuple(limits)
 
 
@@ -154,8 +162,15 @@ def _limit(where: str, name: str, entry: Any) -> Limit:
     if unknown := given - required - optional:
         allowed = _list(required | optional)
         raise UsageError(f"{where}: key '{sorted(unknown)[0]}' is unknown; allowed here: {allowed}.")
-    if not str(entry["source"]).strip():
+    for key in ("unit", "pattern", "source"):
+        if not isinstance(entry.get(key, ""), str):
+            raise UsageError(f"{where}.{key} is {entry[key]!r}; it must be a text.")
+    if not entry["source"].strip():
         raise UsageError(f"{where}.source is empty; say where the number comes from.")
+    if not isinstance(entry.get("value", ""), str | bool | int | float):
+        raise UsageError(
+            f"{where}.value is {entry['value']!r}; it must be a text, a number or true or false."
+        )
     limit = Limit(name=name, kind=kind, **{key: value for key, value in entry.items() if key != "kind"})
     _check_numbers(where, limit)
     return limit
@@ -164,16 +179,19 @@ def _limit(where: str, name: str, entry: Any) -> Limit:
 def _check_numbers(where: str, limit: Limit) -> None:
     if limit.kind == "matches":
         try:
-            re.compile(limit.pattern)
+            re.compile(f"(?:{limit.pattern})")
         except re.error as error:
             raise UsageError(f"{where}.pattern is no regular expression: {error}.") from error
-    if limit.kind != "range":
-        return
-    for key, value in (("low", limit.low), ("high", limit.high)):
-        if type(value) not in (int, float) or not abs(float(value or 0)) < float("inf"):
-            raise UsageError(f"{where}.{key} is {value!r}; it must be a finite number.")
-    if limit.low is not None and limit.high is not None and limit.low > limit.high:
-        raise UsageError(f"{where}: low {limit.low} is above high {limit.high}.")
+    if limit.kind == "range":
+        low, high = _finite(f"{where}.low", limit.low), _finite(f"{where}.high", limit.high)
+        if low > high:
+            raise UsageError(f"{where}: low {low} is above high {high}.")
+
+
+def _finite(where: str, value: Any) -> float:
+    if type(value) not in (int, float) or not -_LARGEST <= value <= _LARGEST:
+        raise UsageError(f"{where} is {value!r}; it must be a finite number.")
+    return float(value)
 
 
 def _list(names: set[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import openhtf as htf
 from openhtf.util.units import UnitDescriptor
+from openhtf.util.validators import RegexMatcher
 
 from mfg.limits.loader import PORTS, Limit, LimitSet
 
@@ -27,17 +29,24 @@ def measurement(limit: Limit) -> htf.Measurement:
     A measurement without one would pass with infinity or None in it; both bounds of a range are finite,
     so that infinity and NaN fail.
     """
-    built = htf.Measurement(limit.name).doc(limit.source)
+    built: htf.Measurement = htf.Measurement(limit.name).doc(limit.source)
     if limit.kind == "range":
         built = built.in_range(limit.low, limit.high)
-    elif limit.kind == "equals":
-        built = built.equals(limit.value)
+    elif limit.kind == "matches":
+        built = built.with_validator(_whole(f"(?:{limit.pattern})"))
+    elif isinstance(limit.value, str):
+        built = built.with_validator(_whole(re.escape(limit.value)))
     else:
-        built = built.matches_regex(f"^(?:{limit.pattern})$")
+        built = built.equals(limit.value)
     if limit.unit:
         own = UnitDescriptor(limit.unit, "", limit.unit)
         built = built.with_units(_UNITS.get(limit.unit, own))
     return built
+
+
+def _whole(pattern: str) -> RegexMatcher:
+    """Match a text from its first to its last character; OpenHTF's own lets a line feed follow."""
+    return RegexMatcher(f"^{pattern}$", re.compile(rf"{pattern}\Z"))
 
 
 def bind_limits(
