@@ -36,10 +36,10 @@ def gain(reference: float, measured: float, existing_counts: int) -> int:
     """
     if not (_positive(reference) and _positive(measured)) or not 1 <= existing_counts <= GAIN_MAX_COUNTS:
         raise ValueError(f"{reference=}, {measured=}, {existing_counts=}")
-    counts = round(reference / measured * existing_counts)
-    if not 1 <= counts <= GAIN_MAX_COUNTS:
-        raise AdjustmentError(f"The gain would be {counts} counts, outside 1 to {GAIN_MAX_COUNTS}.")
-    return counts
+    exact = reference / measured * existing_counts
+    if not (math.isfinite(exact) and 1 <= round(exact) <= GAIN_MAX_COUNTS):
+        raise AdjustmentError(f"The gain would be {exact:.0f} counts, outside 1 to {GAIN_MAX_COUNTS}.")
+    return round(exact)
 
 
 def offset_for_zero(zero: float, limit: float, unit_per_count: float) -> int:
@@ -67,10 +67,10 @@ def offset_for_zero(zero: float, limit: float, unit_per_count: float) -> int:
         raise ValueError(f"{zero=}, {limit=}, {unit_per_count=}")
     if zero <= limit:
         return 0
-    counts = -math.ceil(zero / unit_per_count)
-    if counts < OFFSET_MIN_COUNTS:
-        raise AdjustmentError(f"The offset would be {counts} counts, below {OFFSET_MIN_COUNTS}.")
-    return counts
+    exact = -zero / unit_per_count
+    if exact < OFFSET_MIN_COUNTS:
+        raise AdjustmentError(f"The offset would be {exact:.0f} counts, below {OFFSET_MIN_COUNTS}.")
+    return math.floor(exact)
 
 
 def error_pct(measured: float, reference: float) -> float:
