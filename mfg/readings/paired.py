@@ -67,7 +67,7 @@ class ReferenceFeed:
         self._meter = meter
         self._samples: list[Sample] = []
         self._frequencies: list[float] = []
-        self._failure: BaseException | None = None
+        self._failure: StationError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reference-feed", daemon=True)
 
@@ -91,9 +91,11 @@ class ReferenceFeed:
             self._failure = error
 
     def check(self) -> None:
-        """Raise the StationError that ended the feed, if any."""
+        """Raise a StationError when the feed has ended."""
         if self._failure is not None:
-            raise StationError(str(self._failure)) from self._failure
+            raise StationError(str(self._failure.args[0]), self._failure.action) from self._failure
+        if not self._thread.is_alive():
+            raise StationError("The reference meter's reading broke off.", "Call the engineer.")
 
     def samples(self) -> Sequence[Sample]:
         """Return the readings so far, in ascending time."""
@@ -148,8 +150,9 @@ def collect_windows(
         Exactly `count` windows per port, all of which have the reference on both sides.
 
     Raises:
-        StationError: The reference failed. FixtureError or DutError: The unit did not answer, or its
-        values did not change for `timeout_s`. Nothing was written anywhere.
+        StationError: The reference failed, or gave no reading around the windows. FixtureError or
+        DutError: The unit did not answer, or a chip gave too few windows within `timeout_s`. Nothing was
+        written anywhere.
     """
     deadline = clock.deadline(timeout_s)
     chips = {name: _Chip(ports) for name, ports in CHIP_PORTS.items()}
@@ -169,9 +172,14 @@ def collect_windows(
                 kept = {port: tuple(windows[:count]) for port, windows in paired.items()}
                 return Dwell(kept, mean(frequencies), feed.frequency_hz())
             clock.sleep_s(POLL_S)
-    still = ", ".join(name for name, chip in chips.items() if len(chip.ends) < count)
+    slow = [name for name, chip in chips.items() if len(chip.ends) < count]
+    if not slow:
+        raise StationError(
+            f"The reference gave no readings around {count} windows within {timeout_s:g} s.",
+            "Look at the reference meter's update rate and its link.",
+        )
     raise DutError(
-        f"The metering chips did not give {count} fresh windows within {timeout_s:g} s (slow: {still or 'reference'}).",
+        f"No {count} fresh windows of {' and '.join(slow)} within {timeout_s:g} s.",
         "The chip is not measuring: look at its crystal, its supply and the mains.",
     )
 
@@ -201,9 +209,7 @@ def _paired(
     return paired
 
 
-def read_zeros(
-    api: DutApi, clock: BenchClock, frequency_hz: float, count: int
-) -> dict[int, float]:
+def read_zeros(api: DutApi, clock: BenchClock, frequency_hz: float, count: int) -> dict[int, float]:
     """Read every port's current with no current flowing.
 
     Args:
