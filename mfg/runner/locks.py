@@ -41,7 +41,8 @@ class RunLocks:
             return True
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self._folder / f"{name}.lock", timeout=0)
+            # The serial number is claimed by a phase's thread and released by the runner's.
+            lock = filelock.FileLock(self._folder / f"{name}.lock", timeout=0, thread_local=False)
             lock.acquire()
         except filelock.Timeout:
             return False
