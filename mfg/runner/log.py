@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,7 +19,8 @@ class RunLog(logging.Handler):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         super().__init__(logging.DEBUG)
-        self._secrets = [secret for secret in secrets if secret]
+        # As it is, and as JSON writes it: a line may quote what was sent to the unit.
+        self._secrets = [form for secret in secrets if secret for form in (secret, json.dumps(secret)[1:-1])]
         self._lines: list[tuple[float, str]] = []
         self._logger = logging.getLogger("mfg")
         self._level = self._logger.level
@@ -36,7 +38,11 @@ class RunLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep one line; the oldest go when there are too many."""
-        text = f"{record.levelname} {record.name}: {record.getMessage()}"
+        try:
+            text = f"{record.levelname} {record.name}: {self.format(record)}"
+        except (TypeError, ValueError):
+            self.handleError(record)  # arguments that do not fit the message are no reason to end a run
+            return
         self._lines.append((record.created, text))
         del self._lines[:-MAX_LINES]
 
