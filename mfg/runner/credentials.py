@@ -48,8 +48,12 @@ def _asked(station: Station) -> WifiCredentials:
             f"{station.path} names no WiFi credentials file and there is no terminal to ask at.",
             "Set wifi.credentials_file.",
         )
-    ssid = input("SSID of the test network: ")
-    return _checked(ssid, getpass.getpass("Its passphrase: "), "The terminal")
+    try:
+        ssid = input("SSID of the test network: ")
+        passphrase = getpass.getpass("Its passphrase: ")
+    except EOFError as error:
+        raise UsageError("The terminal was closed before the WiFi credentials were typed.") from error
+    return _checked(ssid, passphrase, "The terminal")
 
 
 def _checked(ssid: object, passphrase: object, where: str) -> WifiCredentials:
