@@ -25,6 +25,8 @@ STATUS_FAIL = 1
 STATUS_NO_NETWORKS = 3
 SUPPLICANT_KEY_EXCHANGE_FAILED = 14
 CAPABILITY_PRIVACY = 0x0010
+# How many frames the unit may send ahead; its driver takes a step of at most 20 at once.
+SEND_CREDITS = 16
 # Information element RSN of IEEE 802.11: CCMP for group and pairwise keys, pre-shared key.
 RSN_ELEMENT = bytes.fromhex("30140100000fac040100000fac040100000fac020000")
 
@@ -42,6 +44,7 @@ class AccessPointRadio(GSPIBus):
     """The CYW43439 with one WPA2 access point in range."""
 
     def __init__(self, mac: bytes, access_point: AccessPoint) -> None:
+        self._sent_sequence = 0  # of the last frame from the unit
         super().__init__()
         self._mac = mac
         self._access_point = access_point
@@ -53,14 +56,31 @@ class AccessPointRadio(GSPIBus):
         """Return how many frames wait for the unit's driver."""
         return len(self._rx_queue)
 
+    @property
+    def _bus_data_credit(self) -> int:
+        """Return up to which sequence number the unit may send, modulo 256.
+
+        The base class counts one up for each frame to the unit. Now and then that meets the unit's own
+        count; the driver then waits for credit with its only buffer filled, and what it reads meanwhile
+        overwrites the frame it is about to send.
+        """
+        return (self._sent_sequence + 1 + SEND_CREDITS) & 0xFF
+
+    @_bus_data_credit.setter
+    def _bus_data_credit(self, _count: int) -> None:
+        pass  # the base class's count
+
     def power_off(self) -> None:
         """Lose every register and the association, as WL_ON low does."""
         super().power_off()
+        self._sent_sequence = 0
         self._offered_ssid = self._offered_passphrase = b""
         if self.nat_bridge is not None:
             self.nat_bridge.reset()
 
     def _write_wlan(self, data: bytes) -> None:
+        if len(data) >= cyw43_bus.SDPCM_HEADER_LEN:
+            self._sent_sequence = data[4]
         start = cyw43_bus.SDPCM_HEADER_LEN + cyw43_bus.IOCTL_HEADER_LEN
         if len(data) < start or data[5] & 0x0F != cyw43_bus.CONTROL_HEADER:
             super()._write_wlan(data)
