@@ -13,7 +13,7 @@ from . import log
 
 POWER_CYCLE_DELAY_MS = 250
 REBOOT_DELAY_MS = 500
-# The regulator is off within 0.5 s of the pin's rise; a board that lives on has no such circuit.
+# A board that still runs after this has no working hold-off circuit.
 _STILL_ALIVE_MS = 5000
 _TEMPERATURE_READS = 8
 _COUNTS_PER_V = 19757.69

@@ -21,7 +21,8 @@ _AP_ADDRESS = "192.168.4.1"
 _AP_NETMASK = "255.255.255.0"
 _NO_POWER_SAVING = 0xA11140
 _SCAN_MAX = 32
-_SECURITY = ("OPEN", "WEP", "WPA-PSK", "WPA2-PSK", "WPA/WPA2-PSK")
+# The radio gives flags: 1 encrypted, 2 WPA, 4 WPA2.
+_SECURITY = {0: "OPEN", 1: "WEP", 3: "WPA", 5: "WPA2", 7: "WPA/WPA2"}
 
 
 class Wifi:
@@ -112,15 +113,16 @@ class Wifi:
     def scan(self):
         """Return the networks in reach, at most 32."""
         found = []
-        for ssid, bssid, channel, rssi, security, hidden in self._wlan.scan()[:_SCAN_MAX]:
+        # The last field is 1 for every network on this radio; a hidden one has no name.
+        for ssid, bssid, channel, rssi, security, _ in self._wlan.scan()[:_SCAN_MAX]:
             found.append(
                 {
                     "SSID": _text(ssid),
                     "BSSID": ":".join(["%02x" % part for part in bssid]),
                     "CHANNEL": channel,
                     "RSSI": rssi,
-                    "SECURITY": _SECURITY[security] if security < len(_SECURITY) else str(security),
-                    "HIDDEN": bool(hidden),
+                    "SECURITY": _SECURITY.get(security, str(security)),
+                    "HIDDEN": not ssid.strip(b"\0"),
                 }
             )
         return found

@@ -393,6 +393,7 @@ def test_the_scan_gives_readable_addresses(unit):
     found = unit.get("/wifi_scan")["WIFI_SCAN_RESULTS"]
     assert {"SSID", "BSSID", "CHANNEL", "RSSI", "SECURITY", "HIDDEN"} == set(found[0])
     assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", found[0]["BSSID"])
+    assert (found[0]["SECURITY"], found[0]["HIDDEN"]) == ("WPA2", False)
 
 
 # ---- applications ----
@@ -554,6 +555,26 @@ def test_a_unit_that_cannot_join_power_cycles_after_a_minute(tmp_path):
         assert 55 < unit.clock.now_s() - begun < 65
         time.sleep(0.2)
         assert unit.board.self_power_cycle_off_s() == 5.0
+
+
+def test_a_link_that_is_lost_for_ten_seconds_power_cycles_the_unit(tmp_path):
+    with own_unit(tmp_path) as unit:
+        unit.ready()
+        unit.core.wifi.refusing = True
+        unit.wait_for("WiFi down for 0 milliseconds")
+        begun = unit.clock.now_s()
+        unit.wait_for("Power cycle")
+        assert 9 < unit.clock.now_s() - begun < 12
+
+
+def test_the_boot_log_stays_small_and_names_every_boot(tmp_path):
+    with own_unit(tmp_path, files() | {"/bootlog.txt": b"boot app1 cause 1\n" * 60}) as unit:
+        unit.ready()
+        unit.power_off()
+        kept = unit.file("/bootlog.txt") or b""
+        assert len(kept) <= 1024
+        assert kept.endswith(b"boot app1 cause 1\n")
+        assert kept.startswith(b"boot")
 
 
 @pytest.mark.parametrize("fault", ["chip_u5_missing", "miso_stuck", "register_write_dropped"])
