@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mfg.clock import BenchClock
 from mfg.errors import UsageError
-from mfg.strict import Key, load_yaml
+from mfg.strict import Form, Key, load_yaml
 
 _ENDPOINT = re.compile(r"(?P<host>[\w.:-]+):(?P<port>\d{1,5})")
 
@@ -27,11 +28,11 @@ class Endpoint:
     port: int
 
     @classmethod
-    def parse(cls, text: str, where: str) -> Endpoint:
-        """Read `host:port`; a wrong form raises UsageError naming `where`."""
+    def parse(cls, text: str) -> Endpoint:
+        """Read `host:port`; anything else raises ValueError."""
         match = _ENDPOINT.fullmatch(text)
         if not match or not 0 < int(match["port"]) < 65536:
-            raise UsageError(f"{where} is {text!r}; it must be host:port, for example 127.0.0.1:18080.")
+            raise ValueError(f"{text!r} is not host:port")
         return cls(match["host"], int(match["port"]))
 
     def __str__(self) -> str:
@@ -178,13 +179,29 @@ class SlotContext:
     clock: BenchClock
 
 
-_INSTRUMENT = {"resource": Key(str), "identity": Key(str)}
+def _reads(read: Callable[[str], object]) -> Callable[[str], bool]:
+    """Turn a reader that raises ValueError into a test."""
+
+    def accepts(text: str) -> bool:
+        try:
+            read(text)
+        except (ValueError, re.error):
+            return False
+        return True
+
+    return accepts
+
+
+_HOST_AND_PORT = Form(_reads(Endpoint.parse), "host:port, for example 127.0.0.1:18080")
+_PATTERN = Form(_reads(re.compile), "a regular expression that the whole answer to *IDN? matches")
+_TEXT = Form(lambda text: bool(text.strip()), "a text that is not empty")
+_INSTRUMENT = {"resource": Key(str, form=_TEXT), "identity": Key(str, form=_PATTERN)}
 _NO_PATH = ""
 _SCHEMA = {
     "station": Key(
         "map",
         keys={
-            "id": Key(str),
+            "id": Key(str, form=_TEXT),
             "line_frequency_hz": Key(int, choices=(50, 60)),
             "nominal_voltage_v": Key(float, low=90.0, high=260.0),
             "adaptor": Key(str),
@@ -208,7 +225,13 @@ _SCHEMA = {
                 "supply_channel": Key(int, low=1, high=999),
                 "address_map": Key(
                     "table",
-                    items=Key("map", keys={"http": Key(str), "discovery": Key(str)}),
+                    items=Key(
+                        "map",
+                        keys={
+                            "http": Key(str, form=_HOST_AND_PORT),
+                            "discovery": Key(str, form=_HOST_AND_PORT),
+                        },
+                    ),
                     default={},
                 ),
             },
@@ -250,7 +273,7 @@ _SCHEMA = {
         keys={"front_end": Key(str, choices=("terminal", "emulated"))},
         default={"front_end": "terminal"},
     ),
-    "records": Key("map", keys={"folder": Key(str)}),
+    "records": Key("map", keys={"folder": Key(str, form=_TEXT)}),
     "images": Key("map", keys={"folder": Key(str), "erase": Key(str), "micropython": Key(str)}),
     "emulated_bench": Key(
         "map",
@@ -259,7 +282,7 @@ _SCHEMA = {
             "backend": Key(str, choices=("unix", "rp2040", "auto")),
             "seed": Key(int, low=0, high=2**31),
             "clock_factor": Key(float, low=1.0, high=100.0),
-            "operator": Key(str),
+            "operator": Key(str, form=_HOST_AND_PORT),
             "control_port": Key(int, low=1, high=65535),
             "instruments_control_port": Key(int, low=1, high=65535),
             "unit_control_ports": Key("list", items=Key(int, low=1, high=65535)),
@@ -274,7 +297,8 @@ def load_station(path: Path) -> Station:
     """Read a station file.
 
     Raises:
-        UsageError: See `mfg.strict.load_yaml`; also when slots repeat or a port has no way to be found.
+        UsageError: See `mfg.strict.load_yaml`; also when slots or channels repeat or a port has no way to
+            be found.
     """
     data = load_yaml(path, _SCHEMA)
     folder = path.resolve().parent
@@ -282,6 +306,14 @@ def load_station(path: Path) -> Station:
     numbers = [slot.number for slot in slots]
     if not slots or len(set(numbers)) != len(numbers):
         raise UsageError(f"{path}: 'slots' must hold at least one slot and each number once, not {numbers}.")
+    switch = data["power_switch"]
+    channels = [switch["load_channel"], switch["identification_channel"]]
+    channels += [slot.supply_channel for slot in slots]
+    if len(set(channels)) != len(channels):
+        raise UsageError(
+            f"{path}: 'load_channel', 'identification_channel' and every 'supply_channel' must differ, "
+            f"not {channels}."
+        )
     identity = data["station"]
     credentials = data["wifi"]["credentials_file"]
     return Station(
@@ -311,13 +343,10 @@ def _slot(entry: dict[str, Any], folder: Path, path: Path) -> Slot:
     where = f"{path}: slot {entry['number']}"
     if not (port.path or port.usb_serial_number or port.usb_location):
         raise UsageError(f"{where}: 'serial_port' needs path, usb_serial_number or usb_location.")
-    if port.path:
+    if "/" in port.path:  # COM3 is no path
         port = SerialPort(str(folder / port.path), port.usb_serial_number, port.usb_location)
     routes = {
-        address: AddressRoute(
-            Endpoint.parse(route["http"], f"{where}: address_map.{address}.http"),
-            Endpoint.parse(route["discovery"], f"{where}: address_map.{address}.discovery"),
-        )
+        address: AddressRoute(Endpoint.parse(route["http"]), Endpoint.parse(route["discovery"]))
         for address, route in entry["address_map"].items()
     }
     roots = tuple(folder / root for root in entry["drive_roots"])
@@ -337,7 +366,7 @@ def _emulated_bench(
         backend=data["backend"],
         seed=data["seed"],
         clock_factor=data["clock_factor"],
-        operator=Endpoint.parse(data["operator"], f"{path}: emulated_bench.operator"),
+        operator=Endpoint.parse(data["operator"]),
         control_port=data["control_port"],
         instruments_control_port=data["instruments_control_port"],
         unit_control_ports=ports,

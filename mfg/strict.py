@@ -6,7 +6,7 @@ dataclasses of `station.py` stay free of parsing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,14 @@ _NOTHING = object()
 
 
 @dataclass(frozen=True)
+class Form:
+    """A form that a text must have: a test of it, and the words that describe it."""
+
+    accepts: Callable[[str], bool]
+    words: str
+
+
+@dataclass(frozen=True)
 class Key:
     """What one key may hold.
 
@@ -28,6 +36,7 @@ class Key:
         default: Value when the key is absent; without one the key is required.
         choices: The only values allowed.
         low, high: Inclusive range of a number.
+        form: What a text must look like.
     """
 
     kind: Any
@@ -37,6 +46,7 @@ class Key:
     choices: Sequence[Any] = ()
     low: float | None = None
     high: float | None = None
+    form: Form | None = None
 
     @property
     def required(self) -> bool:
@@ -102,12 +112,25 @@ def _read_value(path: Path, node: yaml.Node, key: Key, where: str) -> Any:
     if key.kind == "table" and key.items is not None:
         if not isinstance(node, yaml.MappingNode):
             raise _refusal(path, node, where, "must be a table of names and values")
-        return {str(k.value): _read_value(path, v, key.items, f"{where}.{k.value}") for k, v in node.value}
+        return _read_table(path, node, key.items, where)
     return _read_scalar(path, node, key, where)
 
 
+def _read_table(path: Path, node: yaml.MappingNode, items: Key, where: str) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        name = str(key_node.value)
+        if name in table:
+            raise _refusal(path, key_node, f"{where}.{name}", "is there twice")
+        table[name] = _read_value(path, value_node, items, f"{where}.{name}")
+    return table
+
+
 def _read_scalar(path: Path, node: yaml.Node, key: Key, where: str) -> Any:
-    value = yaml.SafeLoader.construct_object(yaml.SafeLoader(""), node, deep=True)
+    try:
+        value = yaml.SafeLoader.construct_object(yaml.SafeLoader(""), node, deep=True)
+    except (yaml.YAMLError, ValueError) as error:  # an unknown tag, a 31st of February
+        raise _refusal(path, node, where, f"cannot be read; it must be {_describe(key)}") from error
     if key.kind is float and type(value) is int:
         value = float(value)
     if key.kind is str and node.tag.endswith((":int", ":float")) and isinstance(node, yaml.ScalarNode):
@@ -119,6 +142,8 @@ def _read_scalar(path: Path, node: yaml.Node, key: Key, where: str) -> Any:
     out = (key.low is not None and value < key.low) or (key.high is not None and value > key.high)
     if out or value != value:
         raise _refusal(path, node, where, f"is {value!r}; it must be {_describe(key)}")
+    if key.form is not None and not key.form.accepts(value):
+        raise _refusal(path, node, where, f"is {value!r}; it must be {key.form.words}")
     return value
 
 
