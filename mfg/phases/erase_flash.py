@@ -46,6 +46,8 @@ def erase_flash(
 
 
 def _entered_by_software(sheet: Traveller, drive: DrivePlug, port: UnitPortPlug) -> bool:
+    if not port.present():
+        return False
     try:
         with port.repl(sheet.deadline_s("repl_s")) as repl:
             repl.bootloader()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.errors import FixtureError
 from mfg.fixtures.plugs import DrivePlug, PowerSwitchPlug, TravellerPlug, UnitPortPlug
 
 RAMP_TIMEOUT_S = 3.0  # an adaptor's output follows its mains within tenths of a second
@@ -22,20 +21,19 @@ def switch_supply_on(
 ) -> None:
     """Switch the unit's supply on and wait until the unit shows its drive or its serial port.
 
+    A unit that shows neither may hold a broken program: erasing it by the BOOTSEL button mends that, so it
+    is not judged here.
+
     Needs: the unit in the slot. Leaves: supply on.
     """
     clock = power.slot_context.clock
     power.switch.on(power.supply)
-    started_s = clock.now_s()
     clock.wait_until(lambda: power.switch.measured_voltage_v(power.supply) >= ON_V, RAMP_TIMEOUT_S)
     test.measurements["supply_on_v"] = power.switch.measured_voltage_v(power.supply)
     timeout_s = traveller.sheet.deadline_s("unit_appears_s")
-    if not clock.wait_until(lambda: drive.drive.find() is not None or port.present(), timeout_s):
-        raise FixtureError(
-            f"No RPI-RP2 drive and no serial port appeared within {timeout_s:g} s after the supply came on.",
-            "Check the USB cable and the adaptor; hold BOOTSEL and switch the supply on by hand to try.",
-        )
-    test.measurements["appeared_s"] = clock.now_s() - started_s
+    appeared = clock.wait_until(lambda: drive.drive.find() is not None or port.present(), timeout_s)
+    if not appeared:
+        test.logger.warning("neither a drive nor a serial port within %g s of the supply", timeout_s)
 
 
 @htf.PhaseOptions(timeout_s=60)

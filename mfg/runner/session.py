@@ -107,6 +107,7 @@ class UnitRun:
         self._run_id = new_run_id(self._started)
         self._files: list[StoredFile] = []
         self._folder: RunFolder | None = None
+        self._claimed_mac = ""
         self._seen: dict[str, str] = {}
         self._locks = RunLocks(station.records_folder)
         self._log = RunLog(secrets=(credentials.passphrase,))
@@ -181,6 +182,7 @@ class UnitRun:
     def _claim_mac(self, mac: str) -> None:
         with RecordIndex(self._station.records_folder) as index:
             index.claim_mac(mac, self._sheet.serial_number, self._station.emulated, self._run_id)
+        self._claimed_mac = mac
 
     def _run_folder(self) -> RunFolder:
         if self._folder is None:
@@ -278,7 +280,7 @@ class UnitRun:
             wall_seconds=wall_s,
             serial_number=sheet.serial_number,
             assembly=sheet.assembly,
-            mac=sheet.mac,
+            mac=self._claimed_mac,
             product=plan.product,
             slot=self._request.slot,
             operator=self._request.operator,
