@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import AmbientPlug, UnitApiPlug
 
 
-@htf.PhaseOptions(timeout_s=60)
-@htf.plug(unit=UnitApiPlug, ambient=AmbientPlug)
-def check_board_temperature(test: htf.TestApi, unit: UnitApiPlug, ambient: AmbientPlug) -> None:
+@htf.PhaseOptions(timeout_s=300)
+@htf.plug(unit=UnitApiPlug, ambient=AmbientPlug, operator=OperatorPlug)
+def check_board_temperature(
+    test: htf.TestApi, unit: UnitApiPlug, ambient: AmbientPlug, operator: OperatorPlug
+) -> None:
     """Check the board's sensor against the thermometer beside the unit.
 
     Needs: the unit on the network. Leaves: nothing changed.
     """
-    test.measurements["board_above_ambient_degc"] = unit.api.temperature_degc() - ambient.read_degc()
+    ambient_degc, source = ambient.read(operator)
+    test.measurements["ambient_degc"] = ambient_degc
+    test.measurements["ambient_source"] = source
+    test.measurements["board_above_ambient_degc"] = unit.api.temperature_degc() - ambient_degc
