@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mfg.emulator.control import ControlClient
+from mfg.emulator.fault_catalogue import PLANT_NAMES
 from mfg.errors import UsageError
 from mfg.runner.emulated_bench import NewBench, bench_state
 from mfg.station import EmulatedBench, Station, load_station
@@ -64,7 +65,10 @@ def set_value(console: Console, station_path: Path, slot_number: int, what: str,
     if value not in ("on", "off"):
         raise UsageError(f"{what} can be set to on or off, not to {value!r}.")
     on = value == "on"
-    if what.startswith(("meter_", "switch_", "load_", "supply_stuck")):
+    if what in PLANT_NAMES:
+        fault = {"name": what, "on": on}
+        reply = ControlClient(bench.control_port).call("event", what="fault", value=fault, unit=0)
+    elif what.startswith(("meter_", "switch_", "load_", "supply_stuck")):
         reply = ControlClient(bench.instruments_control_port).call("fault", name=what, on=on)
     else:
         port = bench.unit_control_ports[station.slots.index(station.slot(slot_number))]

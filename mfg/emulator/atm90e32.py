@@ -117,13 +117,23 @@ class Atm90e32:
         self._results_key: tuple[int, int] = (-1, -1)
         self._frame = bytearray()
         self._reply = 0
+        self._old: dict[int, int] = {}  # what the first window after a reset still shows
         self.drop_corrections = False  # a fault: writes to gain and offset registers are lost
+        self.stale_window = False  # a fault: the first window after a reset holds the values before it
         self.reset()
 
     # ---- pins -----------------------------------------------------------------------------------
 
+    def power_on(self) -> None:
+        """Take the reset values and forget everything that was measured."""
+        self._results = None
+        self._old = {}
+        self.reset()
+
     def reset(self) -> None:
         """Take the reset values, as after power-on, the reset pin or the soft reset."""
+        if self._results is not None:
+            self._old = self._results.registers
         self._registers = dict(RESET_VALUES)
         self._written = {}
         self._enabled_s = None
@@ -212,6 +222,8 @@ class Atm90e32:
         if address == FREQUENCY:
             sees_mains = any(self._sees_mains(self._registers, phase) for phase in range(3))
             return round(self._inputs.frequency_hz(t_s) * 100) if sees_mains else 0
+        if self.stale_window and self._last_window(t_s) < 1:
+            return self._old.get(address, 0)
         results = self.results(t_s)
         return results.registers.get(address, 0) if results else 0
 

@@ -27,12 +27,18 @@ class MainsConfig:
 
 @dataclass(frozen=True)
 class LoadConfig:
-    """A resistive load that warms up: its current starts `warm_up_pct` high and settles."""
+    """A resistive load that takes its time: after a rise its current starts high, after a fall low."""
 
-    current_a: float = 9.0  # at the nominal voltage, settled
-    warm_up_pct: float = 0.6
-    settle_s: float = 1.0  # time constant of the warm-up
+    current_a: float = 9.0  # nominal: at the nominal voltage, settled
+    warm_up_pct: float = 0.6  # of the current, by which it starts off
+    settle_s: float = 1.0  # time constant of the way back
     angle_deg: float = 0.0  # current lags the voltage by this
+    min_a: float = 0.02  # what the current can be set to, where it can be set
+    max_a: float = 16.0
+
+
+ELECTRONIC_LOAD = LoadConfig()
+HEATERS = LoadConfig(warm_up_pct=1.2, settle_s=2.5)
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class InstrumentsConfig:
     meter_port: int = 0
     meter_gain_error_pct: float = 0.02
     meter_noise_pct: float = 0.003
+    certificate_days: int = 200  # from today until the certificates are due; negative: past due
     switch_port: int = 0
     thermometer_port: int = 0
     control_port: int = 0
@@ -102,6 +109,7 @@ class BenchConfig:
     operator_port: int = 0
     operator_answer_s: float = 0.8  # what a person needs to read a prompt and answer
     control_port: int = 0
+    faults: tuple[str, ...] = ()  # of the plant; names from faults.py that hold from the start
 
     def write(self, path: Path) -> None:
         """Write the configuration as JSON."""
@@ -122,6 +130,7 @@ class BenchConfig:
             data["identification_load"] = LoadConfig(**data["identification_load"])
         data["instruments"] = _instruments(data.get("instruments", {}))
         data["units"] = tuple(_unit(unit) for unit in data.get("units", [{}]))
+        data["faults"] = tuple(data.get("faults", ()))
         return cls(**data)
 
 

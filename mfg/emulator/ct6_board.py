@@ -101,7 +101,7 @@ class Ct6Board:
 
     def _forget(self, t_s: float) -> None:
         for chip in self._chips.values():
-            chip.reset()
+            chip.power_on()
         self._display.reset()
         self._release_pins(t_s)
 
@@ -235,6 +235,7 @@ class Ct6Board:
         if held or self.faults.chip_missing(name):
             return
         chip.drop_corrections = self.faults.register_write_dropped()
+        chip.stale_window = self.faults.stale_window()
         chip.select()
         self._selected.append(chip)
 

@@ -5,7 +5,7 @@ one write; every process that needs the state of the plant follows the file. So 
 same bench, and the log is the evidence that tests judge by (when did the load really go off?).
 
     {"t_s": 1234.567, "what": "supply", "unit": 1, "value": 1}
-    {"t_s": 1240.001, "what": "load", "value": 1}
+    {"t_s": 1240.001, "what": "load", "value": 1.0}        share of the nominal current; 0 is off
     {"t_s": 1250.010, "what": "identification", "value": 0}
     {"t_s": 1251.000, "what": "bootsel", "unit": 1, "value": 1}     button held while the supply comes on
     {"t_s": 1251.000, "what": "button", "unit": 1, "value": 1}      WiFi switch SW1
@@ -33,6 +33,19 @@ class Event:
     what: str
     value: Any
     unit: int = 0  # 0: the whole bench
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of a channel: when, from what, to what."""
+
+    t_s: float
+    before: Any
+    value: Any
+
+
+def _fault_channel(name: str) -> str:
+    return f"fault {name}"
 
 
 def append_event(folder: Path, event: Event) -> None:
@@ -99,16 +112,17 @@ class EventLog:
             self._add(event)
 
     def _add(self, event: Event) -> None:
-        if event.what == "fault":
-            self._faults[event.value["name"], event.unit] = bool(event.value["on"])
-            return
-        times = self._times.setdefault((event.what, event.unit), [])
-        values = self._values.setdefault((event.what, event.unit), [])
+        what, value = event.what, event.value
+        if what == "fault":
+            what, value = _fault_channel(value["name"]), bool(value["on"])
+            self._faults[event.value["name"], event.unit] = value
+        times = self._times.setdefault((what, event.unit), [])
+        values = self._values.setdefault((what, event.unit), [])
         position = bisect.bisect_right(times, event.t_s)
-        if position and values[position - 1] == event.value:
+        if position and values[position - 1] == value:
             return  # Switched to what it already was: nothing changed at this moment.
         times.insert(position, event.t_s)
-        values.insert(position, event.value)
+        values.insert(position, value)
 
     def at(self, what: str, t_s: float, unit: int = 0, default: Any = 0) -> Any:
         """Return the value a channel had at `t_s`."""
@@ -124,11 +138,35 @@ class EventLog:
             position = bisect.bisect_right(times, t_s)
             return times[position - 1] if position else float("-inf")
 
+    def step(self, what: str, t_s: float, unit: int = 0) -> Step:
+        """Return the latest change of a channel at or before `t_s`; from 0 to 0 when there was none."""
+        with self._lock:
+            times = self._times.get((what, unit), [])
+            position = bisect.bisect_right(times, t_s)
+            if not position:
+                return Step(float("-inf"), 0, 0)
+            values = self._values[what, unit]
+            return Step(
+                times[position - 1], values[position - 2] if position > 1 else 0, values[position - 1]
+            )
+
     def changes(self, what: str, start_s: float, end_s: float, unit: int = 0) -> list[float]:
         """Return the bench times in the open interval at which a channel changed."""
         with self._lock:
             times = self._times.get((what, unit), [])
             return times[bisect.bisect_right(times, start_s) : bisect.bisect_left(times, end_s)]
+
+    def fault_at(self, name: str, t_s: float, unit: int = 0, default: bool = False) -> bool:
+        """Return whether a fault was switched on at `t_s`; `default` when nobody had switched it by then."""
+        return bool(self.at(_fault_channel(name), t_s, unit, default))
+
+    def fault_changes(self, name: str, start_s: float, end_s: float, unit: int = 0) -> list[float]:
+        """Return the bench times in the open interval at which a fault was switched."""
+        return self.changes(_fault_channel(name), start_s, end_s, unit)
+
+    def fault_since(self, name: str, t_s: float, unit: int = 0) -> float:
+        """Return the bench time at which a fault was last switched by `t_s`; -inf when it never was."""
+        return self.since(_fault_channel(name), t_s, unit)
 
     def fault(self, name: str, unit: int = 0, default: bool = False) -> bool:
         """Return whether a fault is switched on now; `default` when nobody ever switched it."""

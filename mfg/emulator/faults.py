@@ -1,4 +1,4 @@
-"""The faults of an emulated unit, each as one predicate, all in this one place.
+"""The faults of an emulated unit and of the plant, each as one predicate, all in this one place.
 
 A fault is a change of the unit or of its cabling, never of an answer. Its name is in the unit's
 `faults` from the start, or somebody switches it in the event log, which wins:
@@ -10,21 +10,90 @@ A fault is a change of the unit or of its cabling, never of an answer. Its name 
     port<k>_reversed                  CT k is clamped on the other way round
     ports_swapped_<a>_<b>             the plugs of CT a and CT b are exchanged
     port<k>_gain_far_out              wrong burden at port k
+    port<k>_phase_far_out             a CT whose phase error no register can correct at port k
     offset_huge_port<k>               an offset far above the noise floor at port k
     chip_selects_exchanged            CS0 and CS4 lead to the other chip
     chip_u4_missing  chip_u5_missing  the chip does not answer
     miso_stuck                        MISO is shorted to ground
     register_write_dropped            writes to gain and offset registers are lost
+    chip_stale_window                 the first window after a reset still holds the values before it
     voltage_gain_far_out              wrong divider at both chips
     temperature_open  temperature_shorted
 
 The faults of the drive, the serial port and WiFi are asked for by name in unit.py.
+
+A fault of the plant belongs to the whole bench: its name is in the bench's `faults` from the start, or
+somebody switches it in the event log for unit 0. It holds from that moment and leaves the past alone:
+
+    mains_jumping        a neighbour switches: the mains steps by 2 % up or down every 0.7 s
+    mains_60hz           the mains of another country
+    load_not_settling    the load drifts for as long as it is on
+    saturation           the load draws a quarter more than it is set to
+    wrong_turns          the conductor passes one turn less through the CTs than it should
 """
 
 from __future__ import annotations
 
-from mfg.emulator.config import UnitConfig
+import math
+
+from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.events import EventLog
+
+JUMP_PCT = 2.0
+JUMP_PERIOD_S = 0.7
+OTHER_FREQUENCY_HZ = 60.0
+DRIFT_PER_S = 0.003
+SATURATING_FACTOR = 1.25
+FAR_OUT_ANGLE_DEG = 3.0
+
+
+class PlantFaults:
+    """Answers which faults the plant had at a bench time."""
+
+    def __init__(self, config: BenchConfig, events: EventLog) -> None:
+        self._initial = frozenset(config.faults)
+        self._events = events
+
+    def on(self, name: str, t_s: float) -> bool:
+        """Return whether a fault held at a bench time."""
+        return self._events.fault_at(name, t_s, default=name in self._initial)
+
+    def edges_s(self, start_s: float, end_s: float) -> set[float]:
+        """Return the bench times inside a window at which a fault makes a quantity jump."""
+        names = ("mains_jumping", "load_not_settling", "saturation")
+        edges = {t_s for name in names for t_s in self._events.fault_changes(name, start_s, end_s)}
+        first = math.floor(start_s / JUMP_PERIOD_S) + 1
+        last = math.ceil(end_s / JUMP_PERIOD_S)
+        steps = (index * JUMP_PERIOD_S for index in range(first, last))
+        return edges | {t_s for t_s in steps if start_s < t_s < end_s and self.on("mains_jumping", t_s)}
+
+    def mains_factor(self, t_s: float) -> float:
+        """Return the factor on the mains voltage, 1 while nothing is wrong."""
+        if not self.on("mains_jumping", t_s):
+            return 1.0
+        up = math.floor(t_s / JUMP_PERIOD_S) % 2 == 0
+        return 1 + (JUMP_PCT if up else -JUMP_PCT) / 100
+
+    def frequency_hz(self, nominal_hz: float, t_s: float) -> float:
+        """Return the nominal frequency, or another country's."""
+        return OTHER_FREQUENCY_HZ if self.on("mains_60hz", t_s) else nominal_hz
+
+    def load_factor(self, changed_s: float, t_s: float) -> float:
+        """Return the factor on the current of the load, 1 while nothing is wrong.
+
+        Args:
+            changed_s: Bench time at which the load was last switched or set.
+            t_s: Bench time, in s.
+        """
+        factor = SATURATING_FACTOR if self.on("saturation", t_s) else 1.0
+        if self.on("load_not_settling", t_s):
+            since_s = max(changed_s, self._events.fault_since("load_not_settling", t_s))
+            factor *= math.exp(-DRIFT_PER_S * (t_s - since_s))
+        return factor
+
+    def turns(self, turns: int, t_s: float) -> int:
+        """Return how often the conductor really passes through every CT."""
+        return turns - 1 if self.on("wrong_turns", t_s) else turns
 
 
 class UnitFaults:
@@ -106,6 +175,10 @@ class UnitFaults:
         """Return the factor of a wrong burden, 1 when it is right."""
         return 0.85 if self.on(f"port{port}_gain_far_out") else 1.0
 
+    def port_angle_deg(self, port: int) -> float:
+        """Return by how much the CT of a port leads beyond its own phase error, in degrees."""
+        return FAR_OUT_ANGLE_DEG if self.on(f"port{port}_phase_far_out") else 0.0
+
     def voltage_gain(self) -> float:
         """Return the factor of a wrong divider, 1 when it is right."""
         return 0.88 if self.on("voltage_gain_far_out") else 1.0
@@ -131,6 +204,10 @@ class UnitFaults:
     def register_write_dropped(self) -> bool:
         """Return whether writes to gain and offset registers are lost."""
         return self.on("register_write_dropped")
+
+    def stale_window(self) -> bool:
+        """Return whether the first window after a reset still holds the values before it."""
+        return self.on("chip_stale_window")
 
     def temperature_open(self) -> bool:
         """Return whether the temperature sensor is not connected."""

@@ -18,7 +18,7 @@ from mfg.emulator.plant import Plant
 
 PORTS_PER_CHIP = 3
 VOLTAGE_NOISE_V = 0.02  # of a voltage input, in quadrature
-SAMPLES_PER_WINDOW = 2560  # 8 kHz over 320 ms; how far a window's noise varies follows from it
+SAMPLES_PER_S = 8000  # how far a window's noise varies follows from it
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,13 @@ class FrontEnd:
         gain = self._signal_gain(port, jack, ct_number, ct)
         signal_a = abs(gain) * math.sqrt(primary.current_square)
         noise = random.Random(f"{self._plant.config.seed}:{self._unit.number}:{port}:{start_s!r}")
-        floor_square = jack.noise_a**2 * (1 + noise.gauss(0, math.sqrt(2 / SAMPLES_PER_WINDOW)))
-        mean_a = jack.noise_a / math.sqrt(SAMPLES_PER_WINDOW)  # of noise against the signal, per window
+        samples = SAMPLES_PER_S * (end_s - start_s)
+        floor_square = jack.noise_a**2 * (1 + noise.gauss(0, math.sqrt(2 / samples)))
+        mean_a = jack.noise_a / math.sqrt(samples)  # of noise against the signal, per window
         rms_a = math.sqrt(max(0.0, signal_a**2 + floor_square + 2 * signal_a * noise.gauss(0, mean_a)))
         # The adaptor's voltage leads by its angle, the CT's current by its own.
-        lag_rad = math.radians(self._unit.adaptor_angle_deg - ct.ct_angle_deg)
+        lead_deg = ct.ct_angle_deg + self._faults.port_angle_deg(ct_number)
+        lag_rad = math.radians(self._unit.adaptor_angle_deg - lead_deg)
         power = primary.power * gain * voltage_gain * cmath.exp(1j * lag_rad)
         voltage_v = math.sqrt(primary.voltage_square) * voltage_gain
         power += voltage_v * complex(noise.gauss(0, mean_a), noise.gauss(0, mean_a))

@@ -3,8 +3,10 @@
 Every value is a pure function of the configuration's seed, the bench time and the event log. There is
 no state to step, so every process of the bench sees the same mains at the same bench time.
 
-The main conductor carries the load current and passes `turns` times through every CT. The
-identification conductor carries the identification load's current and passes k times through CT k.
+The main conductor carries the load current and passes `turns` times through every CT; the event log
+says to which share of its nominal current the load is set. The identification conductor carries the
+identification load's current and passes k times through CT k.
+
 Phase angles count from the mains voltage; a positive angle is a lagging current.
 """
 
@@ -19,8 +21,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from mfg.emulator.config import BenchConfig, LoadConfig, UnitConfig
-from mfg.emulator.events import EventLog
-from mfg.emulator.faults import UnitFaults
+from mfg.emulator.events import EventLog, Step
+from mfg.emulator.faults import PlantFaults, UnitFaults
 
 PORTS = 6
 CACHED_WINDOWS = 256
@@ -94,6 +96,7 @@ class Plant:
         self.events = events
         self._units = {unit.number: unit for unit in config.units}
         self._faults = {unit.number: UnitFaults(unit, events) for unit in config.units}
+        self._plant_faults = PlantFaults(config, events)
         self._slow = Wander(config.seed, "mains slow", SLOW_PERIODS_S)
         self._fast = Wander(config.seed, "mains fast", FAST_PERIODS_S)
         self._frequency = Wander(config.seed, "frequency", FREQUENCY_PERIODS_S)
@@ -106,25 +109,27 @@ class Plant:
 
     def mains_voltage_v(self, t_s: float) -> float:
         """Return the RMS voltage of the mains, harmonics included, in V."""
-        mains = self.config.mains
-        wander_pct = mains.slow_drift_pct * self._slow.at(t_s) + mains.fast_drift_pct * self._fast.at(t_s)
-        return mains.voltage_v * (1 + wander_pct / 100)
+        self.events.sync()
+        return self._mains_v(t_s)
 
     def frequency_hz(self, t_s: float) -> float:
         """Return the mains frequency, in Hz."""
+        self.events.sync()
         mains = self.config.mains
-        return mains.frequency_hz + mains.frequency_drift_hz * self._frequency.at(t_s)
+        nominal_hz = self._plant_faults.frequency_hz(mains.frequency_hz, t_s)
+        return nominal_hz + mains.frequency_drift_hz * self._frequency.at(t_s)
+
+    def turns(self, t_s: float) -> int:
+        """Return how often the main conductor passes through every CT."""
+        return self._plant_faults.turns(self.config.turns, t_s)
 
     def load_current_a(self, t_s: float) -> float:
         """Return the RMS current of the load in the main conductor, in A."""
-        self.events.sync()
-        return self._current_a("load", self.config.load, t_s, self.mains_voltage_v(t_s))
+        return self._load_a(t_s, self.mains_voltage_v(t_s))
 
     def identification_current_a(self, t_s: float) -> float:
         """Return the RMS current in the identification conductor, in A."""
-        self.events.sync()
-        load = self.config.identification_load
-        return self._current_a("identification", load, t_s, self.mains_voltage_v(t_s))
+        return self._identification_a(t_s, self.mains_voltage_v(t_s))
 
     def reference_current_a(self, t_s: float) -> float:
         """Return the RMS current through the reference meter, in series with both conductors, in A."""
@@ -140,7 +145,7 @@ class Plant:
         """
         magnitude = abs(
             self._phasor(
-                self.load_current_a(t_s), self.identification_current_a(t_s), self.config.turns, float(port)
+                self.load_current_a(t_s), self.identification_current_a(t_s), self.turns(t_s), float(port)
             )
         )
         return magnitude * self.ct_direction(unit, port)
@@ -196,12 +201,12 @@ class Plant:
     def port_truth(self, unit: int, port: int, start_s: float, end_s: float) -> PortTruth:
         """Return what a perfect port would show over a window; power is negative for a reversed CT."""
         means = self.conductor_means(start_s, end_s)
-        return self._truth(means, self.config.turns, float(port), self.ct_direction(unit, port))
+        return self._truth(means, self.turns(end_s), float(port), self.ct_direction(unit, port))
 
     def primary_window(self, port: int, start_s: float, end_s: float) -> PrimaryWindow:
         """Return the conductors inside the CT with the number `port` over a window."""
         means = self.conductor_means(start_s, end_s)
-        turns, passes = self.config.turns, float(port)
+        turns, passes = self.turns(end_s), float(port)
         return PrimaryWindow(
             means.voltage_square,
             self._current_square(means, turns, passes),
@@ -223,12 +228,28 @@ class Plant:
 
     # ---- internals ------------------------------------------------------------------------------
 
-    def _current_a(self, channel: str, load: LoadConfig, t_s: float, voltage_v: float) -> float:
-        if not self.events.at(channel, t_s):
+    def _mains_v(self, t_s: float) -> float:
+        mains = self.config.mains
+        wander_pct = mains.slow_drift_pct * self._slow.at(t_s) + mains.fast_drift_pct * self._fast.at(t_s)
+        return mains.voltage_v * (1 + wander_pct / 100) * self._plant_faults.mains_factor(t_s)
+
+    def _load_a(self, t_s: float, voltage_v: float) -> float:
+        step = self.events.step("load", t_s)
+        current_a = self._current_a(step, self.config.load, t_s, voltage_v)
+        return current_a * self._plant_faults.load_factor(step.t_s, t_s) if current_a else 0.0
+
+    def _identification_a(self, t_s: float, voltage_v: float) -> float:
+        step = self.events.step("identification", t_s)
+        return self._current_a(step, self.config.identification_load, t_s, voltage_v)
+
+    def _current_a(self, step: Step, load: LoadConfig, t_s: float, voltage_v: float) -> float:
+        """Return a load's current: a cold heater draws more, one that is still hot draws less."""
+        share = float(step.value)
+        if not share:
             return 0.0
-        on_s = t_s - self.events.since(channel, t_s)
-        warm_up = 1 + load.warm_up_pct / 100 * math.exp(-on_s / load.settle_s)
-        return load.current_a * warm_up * voltage_v / self.config.mains.voltage_v
+        off = load.warm_up_pct / 100 * math.exp(-(t_s - step.t_s) / load.settle_s)
+        settling = 1 + off if share > step.before else 1 - off
+        return load.current_a * share * settling * voltage_v / self.config.mains.voltage_v
 
     def _phasor(self, load_a: float, identification_a: float, turns: float, passes: float) -> complex:
         load_rad, identification_rad = self._angles_rad()
@@ -269,9 +290,9 @@ class Plant:
             half_s = (piece_end_s - piece_start_s) / 2
             for node, weight in zip(GAUSS_NODES, GAUSS_WEIGHTS, strict=True):
                 t_s = piece_start_s + half_s * (1 + node)
-                voltage_v = self.mains_voltage_v(t_s)
-                load_a = self._current_a("load", self.config.load, t_s, voltage_v)
-                other_a = self._current_a("identification", self.config.identification_load, t_s, voltage_v)
+                voltage_v = self._mains_v(t_s)
+                load_a = self._load_a(t_s, voltage_v)
+                other_a = self._identification_a(t_s, voltage_v)
                 share = weight * half_s / (end_s - start_s)
                 products = (
                     voltage_v * voltage_v,
@@ -285,7 +306,7 @@ class Plant:
         return ConductorMeans(*sums)
 
     def _pieces(self, start_s: float, end_s: float) -> list[tuple[float, float]]:
-        edges = {start_s, end_s}
+        edges = {start_s, end_s} | self._plant_faults.edges_s(start_s, end_s)
         for channel in ("load", "identification"):
             edges.update(self.events.changes(channel, start_s, end_s))
         ordered = sorted(edges)

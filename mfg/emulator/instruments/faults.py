@@ -18,7 +18,8 @@ METER_LATE_REPLY = "meter_late_reply"
 METER_WRONG_IDENTITY = "meter_wrong_identity"
 METER_OVER_RANGE = "meter_over_range"
 METER_NAN = "meter_nan"
-METER_STUCK = "meter_stuck"
+METER_STUCK = "meter_stuck"  # repeats one reading; its updates look fresh
+METER_LAGGING = "meter_lagging"  # gives the reading of two seconds ago; its updates look fresh
 METER_JUMPING = "meter_jumping"
 METER_ERROR_QUEUE_FULL = "meter_error_queue_full"
 METER_DROPS_CONNECTION = "meter_drops_connection"
@@ -34,6 +35,7 @@ INSTRUMENT_FAULTS = (
     METER_OVER_RANGE,
     METER_NAN,
     METER_STUCK,
+    METER_LAGGING,
     METER_JUMPING,
     METER_ERROR_QUEUE_FULL,
     METER_DROPS_CONNECTION,

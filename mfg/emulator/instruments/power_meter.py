@@ -82,6 +82,7 @@ CATCH_UP_UPDATES = 64  # older updates that nobody asked for are not made up for
 WAIT_LIMIT_S = 60.0
 LATE_REPLY_S = 3.0
 JUMP_PCT = 5.0
+LAG_S = 2.0
 OVER_RANGE_FACTOR = 1000.0
 
 FLOAT_NAN = bytes.fromhex("7E951BEE")  # 9.91E+37
@@ -146,6 +147,7 @@ class PowerMeter(Instrument):
         self._origin_s = self.clock.now_s()
         self._updates = 0
         self._samples: deque[Sample] = deque(maxlen=AVERAGE_COUNTS[-1])
+        self._past: deque[Reading] = deque(maxlen=CATCH_UP_UPDATES)
         self._reading = Reading(self._origin_s, {}, {})
 
     def before_message(self) -> None:
@@ -204,9 +206,15 @@ class PowerMeter(Instrument):
         count = self._average_count if self._averages else 1
         averaged = mean_sample(list(self._samples)[-count:])
         if not (self._fault_on(fault.METER_STUCK) and self._reading.values):
-            self._reading = make_reading(end_s, averaged, self._voltage, self._current, self._synchronised)
+            reading = make_reading(end_s, averaged, self._voltage, self._current, self._synchronised)
+            self._past.append(reading)
+            self._reading = self._earlier() if self._fault_on(fault.METER_LAGGING) else reading
         self._extended.set_condition(self._condition())
         self._follow_ranges(sample, end_s)
+
+    def _earlier(self) -> Reading:
+        """Return the reading of `LAG_S` ago, or the oldest since the settings changed."""
+        return self._past[-min(len(self._past), round(LAG_S / self._rate_s) + 1)]
 
     def _sample(self, end_s: float) -> Sample:
         start_s = end_s - self._rate_s

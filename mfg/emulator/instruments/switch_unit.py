@@ -1,8 +1,11 @@
 """The emulated power switch: an N6700-like mainframe that switches supplies and the two loads.
 
 Channel 1 is the supply of unit 1, 2 the load in the main conductor, 3 the load in the identification
-conductor, 10 + n the supply of unit n for n from 2. A contact is what the bench's event log says: the
-switch appends an event when it moves one, and a welded contact is one that it no longer moves.
+conductor, 10 + n the supply of unit n for n from 2. The current of the load in the main conductor can be
+set, whether it is on or off; the event log holds it as a share of the nominal current.
+
+A contact is what the bench's event log says: the switch appends an event when it moves one, and a welded
+contact is one that it no longer moves.
 
 The output watchdog counts bench time from the latest message that arrived, whatever it said. When it
 runs out, the loads go off; the supplies stay.
@@ -24,6 +27,8 @@ from mfg.emulator.instruments.syntax import Call, ScpiError
 
 IDENTITY = "EMU-BENCH,SW6,SW000017,1.2"
 
+LOAD_CURRENT = ":SOURce<n>:CURRent[:LEVel][:IMMediate][:AMPLitude]"
+
 LOAD_CHANNEL = 2
 IDENTIFICATION_CHANNEL = 3
 FURTHER_SUPPLIES = 10  # the supply of unit n, n from 2, is channel 10 + n
@@ -39,6 +44,7 @@ MAINS_NOMINAL_V = 230.0
 SUPPLY_CURRENT_A = 0.18  # a running unit, at the adaptor's output
 RESIDUAL_V = 0.031  # what the voltage input reads of an open contact
 RESIDUAL_A = 0.0004
+CURRENT_STEP_A = 0.001  # resolution of the load's setting
 POLL_WALL_S = 0.1
 
 
@@ -63,12 +69,18 @@ class Channel:
     what: str  # channel of the event log
     unit: int
     commanded: bool = False
+    share: float = 1.0  # of the nominal current, while on
     pending: bool = False  # the contact has not followed the latest command yet
 
     def command(self, on: bool) -> None:
         """Tell the output what to be."""
         self.commanded = on
         self.pending = True
+
+    @property
+    def wanted(self) -> float:
+        """What the event log will hold once the contact has followed: 0, or the share."""
+        return self.share if self.commanded else 0.0
 
     @property
     def is_load(self) -> bool:
@@ -93,6 +105,7 @@ class SwitchUnit(ScpiInstrument):
         self._plant = plant
         self._events = events
         self._folder = Path(config.folder)
+        self._load = config.load
         self._fault_on = fault_on
         self._channels = {channel.number: channel for channel in _channels(config)}
         self._watchdog_on = False
@@ -100,6 +113,7 @@ class SwitchUnit(ScpiInstrument):
         self._fed_s = clock.now_s()
         self._fed = asyncio.Event()
         self.add(":OUTPut<n>[:STATe]", self._set_output, self._output)
+        self.add(LOAD_CURRENT, self._set_current, self._current, query_parameters=(0, 1))
         self.add(":MEASure<n>[:SCALar]:VOLTage", query=self._measure_voltage)
         self.add(":MEASure<n>[:SCALar]:CURRent", query=self._measure_current)
         self.add(":OUTPut:PROTection:WDOG[:STATe]", self._set_watchdog, self._watchdog)
@@ -115,6 +129,7 @@ class SwitchUnit(ScpiInstrument):
         self._watchdog_delay_s = WATCHDOG_DEFAULT_S
         self._clear_trip()
         for channel in self._channels.values():
+            channel.share = 1.0
             channel.command(on=False)
         self._move_contacts()
 
@@ -134,6 +149,7 @@ class SwitchUnit(ScpiInstrument):
         return {
             "outputs": {str(channel.number): channel.commanded for channel in self._channels.values()},
             "contacts": {str(channel.number): self._closed(channel) for channel in self._channels.values()},
+            "load_current_a": self._channels[LOAD_CHANNEL].share * self._load.current_a,
             "watchdog": self._watchdog_on,
             "watchdog_delay_s": self._watchdog_delay_s,
             "tripped": bool(self.questionable.condition & QUESTIONABLE_WATCHDOG),
@@ -178,19 +194,23 @@ class SwitchUnit(ScpiInstrument):
     # ---- contacts ----
 
     def _closed(self, channel: Channel) -> bool:
-        return bool(self._events.at(channel.what, self.clock.now_s(), channel.unit))
+        return bool(self._state(channel))
+
+    def _state(self, channel: Channel) -> float:
+        return float(self._events.at(channel.what, self.clock.now_s(), channel.unit))
 
     def _move_contacts(self) -> None:
         """Let the contacts follow commands; what a hand at the bench switched meanwhile stays."""
         self._events.sync()
         for channel in self._channels.values():
-            closed = self._closed(channel)
-            if not channel.pending or (channel.commanded != closed and self._welded(channel, closed)):
+            state = self._state(channel)
+            moves = channel.commanded != bool(state)
+            if not channel.pending or (moves and self._welded(channel, bool(state))):
                 continue
             channel.pending = False
-            if channel.commanded != closed:
-                event = Event(self.clock.now_s(), channel.what, int(channel.commanded), channel.unit)
-                append_event(self._folder, event)
+            if channel.wanted != state:
+                value = channel.wanted if channel.number == LOAD_CHANNEL else int(channel.commanded)
+                append_event(self._folder, Event(self.clock.now_s(), channel.what, value, channel.unit))
         self._events.sync()
 
     def _welded(self, channel: Channel, closed: bool) -> bool:
@@ -212,6 +232,28 @@ class SwitchUnit(ScpiInstrument):
 
     def _output(self, call: Call) -> str:
         return str(int(self._channel(call).commanded))
+
+    def _settable(self, call: Call) -> Channel:
+        channel = self._channel(call)
+        if channel.number != LOAD_CHANNEL:
+            raise ScpiError(-114, str(channel.number))
+        return channel
+
+    def _set_current(self, call: Call) -> None:
+        channel = self._settable(call)
+        channel.share = self._wanted_current_a(call) / self._load.current_a
+        channel.pending = channel.pending or (channel.commanded and self._closed(channel))
+        self._move_contacts()
+
+    def _current(self, call: Call) -> str:
+        channel = self._settable(call)
+        current_a = self._wanted_current_a(call) if call.more() else channel.share * self._load.current_a
+        return _nr3(current_a)
+
+    def _wanted_current_a(self, call: Call) -> float:
+        load = self._load
+        current_a = call.number(load.min_a, load.max_a, "A", load.current_a)
+        return round(current_a / CURRENT_STEP_A) * CURRENT_STEP_A
 
     async def _measure_voltage(self, call: Call) -> str:
         channel = self._channel(call)

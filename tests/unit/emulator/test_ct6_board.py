@@ -304,6 +304,80 @@ def test_a_huge_offset_shows_without_current(unit):
     assert currents[0] < 0.005
 
 
+@pytest.mark.parametrize(("select", "phase", "port"), [(CS4, 1, 2), (CS0, 2, 6)])
+def test_a_phase_far_out_is_more_than_the_register_can_correct(metering, select, phase, port):
+    metering.fault(f"port{port}_phase_far_out")
+    metering.settle()
+    assert metering.read(select, 0xF9 + phase) == (-30 & 0xFFFF)  # the current leads by 3 degrees
+    metering.write(select, 0x48 + 2 * phase, 0xFF)
+    metering.settle()
+    assert metering.read(select, 0xF9 + phase) - 0x10000 == pytest.approx(-7.6, abs=1)
+
+
+def test_a_stale_window_outlives_the_reset_pin(metering):
+    metering.fault("chip_stale_window")
+    before = metering.currents_a()
+    metering.event("identification", 0)
+    metering.board.pin_write(19, 0)
+    metering.board.pin_write(19, 1)
+    metering.start_chips()
+    assert metering.currents_a() == before
+    metering.settle(1)
+    assert metering.currents_a() == before
+    metering.settle(1)
+    assert max(metering.currents_a()) < 0.01
+
+
+def loaded(tmp_path, *faults, **changes):
+    """Return a unit whose chips have measured the main load under faults of the plant."""
+    unit = Unit(tmp_path, replace(CONFIG, faults=faults, **changes))
+    unit.power_on()
+    unit.event("load", 1)
+    unit.clock.forward(1)
+    unit.start_chips()
+    unit.settle()
+    return unit
+
+
+def test_a_saturating_load_stops_every_port_at_the_end_of_its_register(tmp_path):
+    unit = loaded(tmp_path, "saturation")
+    assert unit.plant.reference_current_a(unit.clock.now_s()) == pytest.approx(11.25, rel=0.01)
+    assert unit.currents_a() == [65.535] * 6
+
+
+def test_too_high_a_gain_saturates_a_port_that_is_loaded_within_its_range(tmp_path):
+    unit = loaded(tmp_path)
+    assert max(unit.currents_a()) < 55.0
+    unit.write(CS4, 0x62, 55000)
+    unit.settle()
+    assert unit.currents_a()[0] == 65.535
+
+
+def test_wrong_turns_show_at_the_ports_and_not_at_the_reference(tmp_path):
+    unit = loaded(tmp_path, "wrong_turns")
+    reference_a = unit.plant.reference_current_a(unit.clock.now_s())
+    assert unit.currents_a() == pytest.approx([5 * reference_a] * 6, rel=2e-3)
+
+
+def test_at_60_hz_the_chips_count_the_cycles_and_read_the_frequency(tmp_path):
+    unit = loaded(tmp_path, "mains_60hz")
+    reading = unit.board.readings(4)
+    start_s, end_s = reading["window_s"]
+    assert end_s - start_s == pytest.approx(16 / 60, abs=1e-3)
+    for quantity in ("voltage_v", "current_a", "active_w"):
+        assert reading["registers"][quantity] == pytest.approx(reading["truth"][quantity], rel=2e-4)
+    assert unit.read(CS4, 0xF8) == pytest.approx(6000, abs=2)
+
+
+def test_a_jumping_mains_jumps_from_window_to_window(tmp_path):
+    unit = loaded(tmp_path, "mains_jumping")
+    voltages = set()
+    for _ in range(6):
+        voltages.add(round(unit.board.readings(1)["registers"]["voltage_v"]))
+        unit.settle(1)
+    assert max(voltages) - min(voltages) > 5
+
+
 def test_a_fault_ends_when_it_is_switched_off(metering):
     metering.fault("miso_stuck")
     metering.fault("miso_stuck", on=False)

@@ -239,6 +239,30 @@ def test_enabling_metering_again_does_not_restart_the_windows(running):
     assert running.read(0xD9) == 23000
 
 
+def test_a_stale_first_window_after_a_reset_holds_the_values_before_it(running):
+    running.wait_windows(1)
+    running.chip.stale_window = True
+    assert running.read(0xDD) == 10000
+    running.inputs.currents_a[0] = 5.0
+    running.start(current_gain=21360)
+    assert running.read(0xDD) == 10000
+    running.wait_windows(1)
+    assert running.read(0xDD) == 10000
+    running.wait_windows(1)
+    assert running.read(0xDD) == 2500
+
+
+def test_without_its_supply_a_chip_forgets_its_stale_window_too(running):
+    running.chip.stale_window = True
+    running.read(0xDD)
+    running.chip.power_on()
+    running.start()
+    running.wait_windows(1)
+    assert running.read(0xDD) == 0
+    running.wait_windows(1)
+    assert running.read(0xDD) == 10000
+
+
 # ---- RMS, gains, offsets ----------------------------------------------------------------------------
 
 

@@ -1,11 +1,12 @@
 """The plant: mains, loads, conductors and temperatures as functions of bench time."""
 
+import itertools
 import math
 from dataclasses import replace
 
 import pytest
 
-from mfg.emulator.config import BenchConfig, LoadConfig, MainsConfig, PortConfig, UnitConfig
+from mfg.emulator.config import HEATERS, BenchConfig, LoadConfig, MainsConfig, PortConfig, UnitConfig
 from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.plant import Plant
 
@@ -187,3 +188,89 @@ def test_reading_the_log_for_the_plant_leaves_the_events_for_their_follower(tmp_
     assert log.sync() == 1
     assert [event.what for event in log.refresh()] == ["supply"]
     assert log.refresh() == []
+
+
+# ---- load levels ----
+
+
+def to(share, t_s):
+    return Event(t_s, "load", share)
+
+
+def fault(name, t_s, on=True):
+    return Event(t_s, "fault", {"name": name, "on": on})
+
+
+def test_a_load_draws_the_share_of_its_nominal_current_that_it_is_set_to(bench):
+    plant = bench(STEADY, to(0.25, 100.0), to(1, 110.0), to(0, 120.0))
+    assert plant.load_current_a(105.0) == pytest.approx(2.25)
+    assert plant.port_truth(1, 3, 104.0, 104.32).current_a == pytest.approx(6 * 2.25)
+    assert plant.load_current_a(115.0) == pytest.approx(9.0)
+    assert plant.load_current_a(121.0) == 0.0
+
+
+def test_a_rise_starts_high_and_a_fall_starts_low(bench):
+    plant = bench(replace(STEADY, load=HEATERS), to(0.5, 100.0), to(1.0, 120.0), to(0.1, 140.0))
+    assert plant.load_current_a(100.0) == pytest.approx(4.5 * 1.012)
+    assert plant.load_current_a(120.0) == pytest.approx(9.0 * 1.012)
+    assert plant.load_current_a(140.0) == pytest.approx(0.9 * 0.988)
+    assert plant.load_current_a(142.5) == pytest.approx(0.9 * (1 - 0.012 / math.e))
+
+
+def test_a_change_of_level_inside_a_window_splits_it(bench):
+    plant = bench(STEADY, to(1.0, 100.0), to(0.5, 110.16))
+    assert plant.mean_square("load", 110.0, 110.32) == pytest.approx((81.0 + 20.25) / 2, rel=1e-9)
+
+
+# ---- faults of the plant ----
+
+
+def test_a_jumping_mains_steps_by_two_percent_every_700_ms(bench):
+    plant = bench(STEADY, fault("mains_jumping", 69.0), fault("mains_jumping", 80.0, on=False))
+    assert [plant.mains_voltage_v(t_s) for t_s in (68.9, 70.1, 70.6, 70.8, 71.3, 80.1)] == pytest.approx(
+        [232.0, 232.0 * 1.02, 232.0 * 1.02, 232.0 * 0.98, 232.0 * 0.98, 232.0]
+    )
+
+
+def test_a_step_of_the_mains_inside_a_window_splits_it(bench):
+    plant = bench(replace(STEADY, faults=("mains_jumping",)))
+    before, after = plant.mains_voltage_v(70.6), plant.mains_voltage_v(70.8)
+    expected = (before**2 + 3 * after**2) / 4
+    assert plant.mean_square("voltage", 70.6, 71.0) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_load_that_does_not_settle_drifts_for_as_long_as_it_is_on(bench):
+    plant = bench(replace(STEADY, faults=("load_not_settling",)), on("load", 100.0))
+    values = [plant.load_current_a(100.0 + 10 * index) for index in range(30)]
+    assert values[0] == pytest.approx(9.0)
+    steps = [1 - after / before for before, after in itertools.pairwise(values)]
+    assert min(steps) == pytest.approx(max(steps)) == pytest.approx(0.03, rel=0.03)
+
+
+def test_a_fault_of_the_plant_leaves_the_past_alone(bench, tmp_path):
+    plant = bench(STEADY, on("load", 100.0))
+    before = plant.reference_truth(104.0, 104.25)
+    for name in ("mains_jumping", "load_not_settling", "saturation", "wrong_turns"):
+        append_event(tmp_path, fault(name, 105.0))
+    assert plant.reference_truth(104.0, 104.25) == before
+    assert plant.load_current_a(105.0) == pytest.approx(9.0 * 1.25 * plant.mains_voltage_v(105.0) / 232.0)
+
+
+def test_wrong_turns_are_one_turn_less_in_every_ct_and_nothing_at_the_reference(bench):
+    plant = bench(replace(STEADY, faults=("wrong_turns",)), on("load", 0.0))
+    assert plant.port_truth(1, 4, 10.0, 10.32).current_a == pytest.approx(45.0)
+    assert plant.port_primary_current_a(1, 4, 10.0) == pytest.approx(45.0)
+    assert plant.primary_window(4, 10.0, 10.32).power.real == pytest.approx(232.0 * 45.0)
+    assert plant.reference_current_a(10.0) == pytest.approx(9.0)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(STEADY, faults=("mains_60hz",)),
+        replace(STEADY, mains=replace(STEADY_MAINS, frequency_hz=60.0)),
+    ],
+    ids=["by its fault", "by its frequency"],
+)
+def test_a_mains_of_60_hz_is_one_by_either_way(bench, config):
+    assert bench(config).frequency_hz(10.0) == 60.0

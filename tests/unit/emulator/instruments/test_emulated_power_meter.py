@@ -426,6 +426,36 @@ def test_a_stuck_meter_updates_without_new_values(bench):
     assert bench.after(0.5, ":NUM:VAL? 1;:STAT:EESR?") == "230.00E+00;1"
 
 
+def test_a_stuck_meter_looks_fresh_to_whoever_waits_for_its_updates():
+    bench = Bench(clock=FastClock())
+    bench.ask(":COMM:HEAD OFF;:INP:VOLT:RANG 300V;:INP:CURR:RANG 10A;:STAT:FILT1 FALL")
+    bench.ask(":STAT:EESR?;:COMM:WAIT 1;:NUM:NORM:VAL?")
+    bench.faults.add(fault.METER_STUCK)
+    bench.plant.current_a = 1.0
+    for _ in range(4):
+        before_s = bench.clock.t_s
+        reply = bench.ask(":STAT:EESR?;:COMM:WAIT 1;:NUM:NORM:VAL? 2;:STAT:COND?;ERR?")
+        assert reply.split(";", 1)[1] == '9.000E+00;0;0,"No error"'
+        assert bench.clock.t_s - before_s == pytest.approx(0.25)
+
+
+def test_a_lagging_meter_gives_the_reading_of_two_seconds_ago(bench):
+    bench.faults.add(fault.METER_LAGGING)
+    for index in range(20):
+        bench.plant.voltage_v = 230.0 + index
+        bench.after(0.25, ":STAT:FILT1 FALL")
+    assert bench.ask(":NUM:VAL? 1;:STAT:EESR?") == "241.00E+00;1"
+    bench.plant.voltage_v = 260.0
+    assert bench.after(0.25, ":NUM:VAL? 1") == "242.00E+00"
+
+
+def test_at_60_hz_the_meter_says_so_and_keeps_its_update_periods(bench):
+    bench.plant.frequency_hz = lambda t_s: 60.0
+    bench.ask(":NUM:NUMB 1;ITEM1 FU")
+    assert bench.after(0.25) == "60.000E+00"
+    assert bench.plant.windows == [(1000.0, 1000.25)]
+
+
 def test_a_full_error_queue_never_becomes_empty(bench):
     bench.faults.add(fault.METER_ERROR_QUEUE_FULL)
     entries = [bench.ask(":STAT:ERR?") for _ in range(40)]

@@ -181,3 +181,68 @@ def test_the_watchdog_of_the_running_instrument_needs_no_message(tmp_path):
         assert 1.5 < opened_s - fed_s < 4.0
 
     asyncio.run(talk())
+
+
+# ---- the settable load ----
+
+
+def test_the_load_is_set_while_off_and_goes_on_at_its_level(bench):
+    assert bench.ask("SOUR2:CURR?") == "+9.0000E+00"
+    bench.ask("SOURCE2:CURRENT:LEVEL:IMMEDIATE:AMPLITUDE 1.5A")
+    assert bench.events.refresh() == []
+    bench.ask("OUTP2 ON")
+    assert bench.events.refresh() == [Event(1000.0, "load", 1.5 / 9.0)]
+    assert bench.ask("SOUR2:CURR?;:OUTP2?;:SYST:ERR?") == '+1.5000E+00;1;+0,"No error"'
+
+
+def test_a_new_level_of_a_load_that_is_on_holds_at_once(bench):
+    bench.ask("OUTP2 ON")
+    bench.clock.t_s += 1
+    bench.ask("SOUR2:CURR 500MA")
+    assert bench.events.refresh() == [Event(1000.0, "load", 1), Event(1001.0, "load", 0.5 / 9.0)]
+    bench.ask("OUTP2 OFF")
+    assert not bench.closed("load")
+    assert bench.ask("SOUR2:CURR?") == "+5.0000E-01"
+
+
+def test_reset_sets_the_nominal_level(bench):
+    bench.ask("SOUR2:CURR 1;*RST;:OUTP2 ON")
+    assert bench.events.refresh() == [Event(1000.0, "load", 1)]
+    assert bench.switch.state()["load_current_a"] == 9.0
+
+
+def test_the_level_has_limits_and_a_resolution(bench):
+    assert bench.ask("SOUR2:CURR? MIN;CURR? MAX;CURR? DEF") == "+2.0000E-02;+1.6000E+01;+9.0000E+00"
+    for refused in ("0.019", "16.1", "0", "-1"):
+        bench.ask(f"SOUR2:CURR {refused}")
+        assert bench.ask("SYST:ERR?").startswith("-222")
+    assert bench.ask("SOUR2:CURR?;CURR MAX;CURR?") == "+9.0000E+00;+1.6000E+01"
+    assert bench.ask("SOUR2:CURR 0.166667;CURR?") == "+1.6700E-01"
+
+
+@pytest.mark.parametrize("channel", [1, 3, 7])
+def test_only_the_load_can_be_set(bench, channel):
+    bench.ask(f"SOUR{channel}:CURR 1")
+    assert bench.ask("SYST:ERR?").startswith("-114")
+
+
+def test_setting_a_load_that_a_hand_at_the_bench_switched_moves_nothing(bench):
+    append_event(bench.folder, Event(bench.clock.t_s, "load", 1))
+    bench.ask("SOUR2:CURR 2")
+    assert bench.closed("load")
+    assert len(bench.events.refresh()) == 1
+
+
+def test_a_welded_contact_follows_its_level_and_does_not_open(bench):
+    bench.ask("OUTP2 ON")
+    bench.faults.add(fault.LOAD_STUCK_ON)
+    bench.ask("SOUR2:CURR 3;:OUTP2 OFF")
+    assert [event.value for event in bench.events.refresh()] == [1, 3 / 9]
+
+
+def test_the_watchdog_switches_a_load_off_at_any_level(bench):
+    bench.ask("SOUR2:CURR 1;:OUTP2 ON;:OUTP:PROT:WDOG:DEL 2;:OUTP:PROT:WDOG ON")
+    bench.clock.t_s += 3
+    bench.switch.poll()
+    assert not bench.closed("load")
+    assert bench.ask("SOUR2:CURR?") == "+1.0000E+00"
