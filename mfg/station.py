@@ -143,6 +143,7 @@ class Station:
     images_folder: Path
     erase_image: str
     micropython_image: str
+    certificates: Path | None  # of the instruments, see certificates.py; None: there are none
     emulated_bench: EmulatedBench | None
 
     @property
@@ -275,6 +276,7 @@ _SCHEMA = {
     ),
     "records": Key("map", keys={"folder": Key(str, form=_TEXT)}),
     "images": Key("map", keys={"folder": Key(str), "erase": Key(str), "micropython": Key(str)}),
+    "certificates": Key(str, default=_NO_PATH),
     "emulated_bench": Key(
         "map",
         keys={
@@ -334,6 +336,7 @@ def load_station(path: Path) -> Station:
         images_folder=folder / data["images"]["folder"],
         erase_image=data["images"]["erase"],
         micropython_image=data["images"]["micropython"],
+        certificates=folder / data["certificates"] if data["certificates"] else None,
         emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
     )
 

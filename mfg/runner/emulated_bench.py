@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import importlib.util
 import json
 import os
@@ -16,12 +17,15 @@ from mfg.clock import BenchClock
 from mfg.data_files import data_file
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import ControlClient
+from mfg.emulator.fault_catalogue import PLANT_NAMES, is_fault
 from mfg.emulator.images import generate_images
+from mfg.emulator.instruments.faults import INSTRUMENT_FAULTS
 from mfg.emulator.launch import BenchHandle, read_state, start_bench
 from mfg.emulator.typical import typical_unit
 from mfg.emulator.unix_vm import vm_command
 from mfg.errors import StationError, UsageError
 from mfg.fixtures.image_manifest import read_manifest
+from mfg.runner.emulated_certificates import write_certificates
 from mfg.station import EmulatedBench, Slot, Station
 
 START_TIMEOUT_WALL_S = 30.0
@@ -63,6 +67,7 @@ class NewBench:
         folder = Path(config.folder)
         folder.mkdir(parents=True, exist_ok=True)
         _write_credentials(self.station.wifi_credentials, config.units[0])
+        write_certificates(folder, config.instruments, datetime.datetime.now(datetime.UTC).date())
         if self.backend == "unix":
             generate_images(self.station.images_folder)
         self._handle = start_bench(config, START_TIMEOUT_WALL_S, os.getpid() if with_parent else None)
@@ -159,6 +164,7 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
     """Build the emulated bench's configuration from the addresses of the station file."""
     plant = json.loads(bench.plant.read_text(encoding="utf-8")) if bench.plant else {}
     config = BenchConfig.from_dict(plant)
+    _check_faults(config, bench.plant)
     units = config.units if "units" in plant else ()
     return dataclasses.replace(
         config,
@@ -182,6 +188,18 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
         operator_port=bench.operator.port,
         control_port=bench.control_port,
     )
+
+
+def _check_faults(config: BenchConfig, path: Path | None) -> None:
+    """Refuse a fault that nothing on the bench can have: it would do nothing, unnoticed."""
+    unknown = [name for name in config.faults if name not in PLANT_NAMES]
+    unknown += [name for name in config.instruments.faults if name not in INSTRUMENT_FAULTS]
+    unknown += [name for unit in config.units for name in unit.faults if not is_fault(name)]
+    if unknown:
+        raise UsageError(
+            f"{path}: nothing on the bench has the fault {unknown[0]!r}.",
+            "fault_catalogue.py names those of plant and unit, instruments/faults.py the others.",
+        )
 
 
 def _unit(unit: UnitConfig, slot: Slot, control_port: int) -> UnitConfig:
