@@ -1,4 +1,7 @@
-"""A process with a tiny plan, for the tests of the signals: prints READY, then the verdict as JSON."""
+"""A process with a tiny plan, for the tests of the signals: prints READY, then the verdict as JSON.
+
+With the argument `blocked` its phase is one long call that nobody can interrupt.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ def busy(_test: Any) -> None:
     """Say that a phase runs, then go on for longer than any test waits."""
     sys.stdout.write("READY\n")
     sys.stdout.flush()
-    for _ in range(600):
-        time.sleep(0.05)
+    for _ in range(600 if "blocked" not in sys.argv else 1):
+        time.sleep(0.05 if "blocked" not in sys.argv else 30.0)
 
 
 def main() -> int:

@@ -42,6 +42,21 @@ def test_a_signal_once_or_ten_times_aborts_with_the_bench_made_safe(number, time
     assert json.loads(output) == {"outcome": "ABORTED", "phases": ["look", "off"], "off": "PASS"}
 
 
+def test_a_blocked_phase_is_left_behind_and_the_bench_made_safe_beside_it():
+    """In a process of its own: CPython 3.11 cannot end a blocked thread while coverage traces."""
+    with subprocess.Popen(
+        [sys.executable, str(PROGRAM), "blocked"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "READY\n"
+        before_s = time.monotonic()
+        os.kill(process.pid, signal.SIGINT)
+        output = process.stdout.read()
+        assert process.wait(30) == 4
+    assert time.monotonic() - before_s < 15
+    assert json.loads(output) == {"outcome": "ABORTED", "phases": ["look", "off"], "off": "PASS"}
+
+
 def test_the_handlers_from_before_are_back_afterwards():
     before = signal.getsignal(signal.SIGTERM)
     with stop_requested() as stop:
