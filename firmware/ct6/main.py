@@ -7,11 +7,13 @@ over for the other one. Ctrl-C ends the application and gives the prompt.
 import asyncio
 import gc
 import json
+import os
 import sys
 
 import machine
 
 CONFIG_FILE = "/this.machine.cfg"
+CONFIG_MAX_BYTES = 8192
 BOOT_LOG = "/bootlog.txt"
 BOOT_LOG_MAX_BYTES = 1024
 
@@ -19,8 +21,10 @@ BOOT_LOG_MAX_BYTES = 1024
 def active_app():
     """Return 1 or 2; anything but a stored 2 is 1."""
     try:
+        if os.stat(CONFIG_FILE)[6] > CONFIG_MAX_BYTES:
+            return 1
         with open(CONFIG_FILE) as file:
-            return 2 if json.loads(file.read(8192)).get("APP") == 2 else 1
+            return 2 if json.load(file).get("APP") == 2 else 1
     except (OSError, ValueError, AttributeError, RuntimeError):
         return 1
 

@@ -44,11 +44,13 @@ def read_text(path):
         ValueError: The file is too long or is no text.
     """
     try:
+        # A read takes memory for what it is asked for, so it is asked for what there is.
+        size = os.stat(path)[6]
         with open(path, "rb") as file:
-            data = file.read(FILE_MAX_BYTES + 1)
+            data = file.read(min(size, FILE_MAX_BYTES))
     except OSError:
         return None
-    if len(data) > FILE_MAX_BYTES:
+    if size > FILE_MAX_BYTES:
         raise ValueError("is longer than %d bytes" % FILE_MAX_BYTES)
     try:
         return str(data, "utf-8")
@@ -197,7 +199,8 @@ class Config:
 
     def _keep_aside(self):
         with open(self.machine_file, "rb") as old, open(self.machine_file + ".bad", "wb") as kept:
-            kept.write(old.read(FILE_MAX_BYTES))
+            for _ in range(FILE_MAX_BYTES // 512):
+                kept.write(old.read(512))
 
     def _store(self, values):
         write_atomic(self.machine_file, json.dumps(values))

@@ -14,6 +14,7 @@ _UPLOAD_S = 60
 _REPLY_S = 10
 _CHUNK_BYTES = 1024
 _QUIET_S = 0.3
+_CLOSE_S = 1
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "ERROR", 503: "Busy"}
 
@@ -40,7 +41,10 @@ class HttpServer:
         server, self._server = self._server, None
         if server:
             server.close()
-            await server.wait_closed()
+            try:
+                await asyncio.wait_for(server.wait_closed(), _CLOSE_S)
+            except asyncio.TimeoutError:  # Control-C hit the very task that closes the port
+                log.error("The HTTP port did not close.")
 
     async def _serve(self, reader, writer):
         self._connections += 1

@@ -59,6 +59,9 @@ class Flash:
         self.step()
         return _File(self, Path(path).open(mode, **more))
 
+    def stat(self, path):
+        return tuple(Path(path).stat())
+
     def rename(self, old, new):
         self.step()
         Path(old).replace(new)

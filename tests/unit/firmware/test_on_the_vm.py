@@ -124,24 +124,20 @@ def test_an_application_that_cannot_be_imported_is_passed_over(tmp_path):
         assert unit.get("/get_active_app_folder") == {"ACTIVE_APP_FOLDER": "/app2"}
 
 
-def test_control_c_gives_the_prompt_and_import_main_starts_the_application_again(tmp_path):
+def test_control_c_gives_the_prompt_and_import_main_starts_the_application_again_and_again(tmp_path):
     with own_unit(tmp_path) as unit:
         unit.ready()
-        unit.type("\x03")
-        unit.wait_for("INFO:  Stopped")
-        unit.wait_for("Type ")
-        unit.console = ""
-        unit.type("import main\r\n")
-        unit.ready()
-        assert unit.get("/fw_version") == {"FIRMWARE_VERSION": "4.0"}
+        for _ in range(4):
+            unit.to_prompt()
+            unit.import_main()
+            assert unit.get("/fw_version") == {"FIRMWARE_VERSION": "4.0"}
         assert unit.resets == []
 
 
 def test_the_watchdog_resets_a_unit_that_is_left_at_its_prompt(tmp_path):
     with own_unit(tmp_path) as unit:
         unit.ready()
-        unit.type("\x03")
-        unit.wait_for("INFO:  Stopped")
+        unit.to_prompt()
         unit.wait_reset("watchdog")
 
 
@@ -301,11 +297,8 @@ def test_no_reply_holds_the_password(unit):
 def test_a_configuration_that_comes_back_masked_keeps_the_password(unit):
     text = unit.get(f"/get_file?file={MACHINE}")[MACHINE]
     assert b'{"OK": true}' in unit.exchange(upload(MACHINE, text.encode()))
-    unit.type("\x03")
-    unit.wait_for("Type ")
-    unit.console = ""
-    unit.type("import main\r\n")
-    unit.ready()  # it joined again, with the right password
+    unit.to_prompt()
+    unit.import_main()  # it joined again, with the right password
 
 
 def test_the_name_of_a_file_comes_back_as_it_was_sent(unit):

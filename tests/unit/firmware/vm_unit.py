@@ -42,6 +42,7 @@ FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
 SSID = "mfg-bench"
 PASSPHRASE = "bench-only-passphrase"
 STA_CONFIG = {"WIFI": {"WIFI_CFG": 1, "MODE": "STA", "CHANNEL": 3, "SSID": SSID, "PASSWD": PASSPHRASE}}
+QUIET_WALL_S = 0.1
 UF2_BLOCK_BYTES, UF2_HEADER_BYTES, UF2_PAYLOAD_BYTES = 512, 32, 256
 
 
@@ -191,6 +192,23 @@ class VmUnit:
         """Type at the prompt."""
         assert self._port is not None
         os.write(self._port, text.encode())
+
+    def to_prompt(self, timeout_s: float = 5.0) -> None:
+        """Press Control-C and wait for the prompt."""
+        # The unix VM breaks when Control-C meets its garbage collector, which runs after each request.
+        time.sleep(QUIET_WALL_S)
+        self.console = ""
+        self.type("\x03")
+        deadline = time.monotonic() + timeout_s
+        while not self.console.rstrip(" ").endswith(">>>"):
+            assert time.monotonic() < deadline, self.console
+            time.sleep(0.01)
+
+    def import_main(self) -> None:
+        """Start the application from the prompt and wait until its services are up."""
+        self.console = ""
+        self.type("import main\r\n")
+        self.ready()
 
     def press(self, pressed: bool) -> None:
         """Press or release the WiFi switch."""
