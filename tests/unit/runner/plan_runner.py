@@ -113,6 +113,13 @@ def run_plan(
     return Ran(verdict, phases, execution)
 
 
+def wait_for_openhtf() -> None:
+    """Wait for the threads that a test left behind, so that their end is not another test's."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(("htf-", "TestExecutor", "<PhaseExecutor", "<PlugTearDown")):
+            thread.join(20)
+
+
 def raising(error: MfgError | Exception) -> Callable[[Any], None]:
     """Give a phase body that raises."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import openhtf as htf
 import pytest
 from openhtf.core import phase_executor
-from plan_runner import measured, phase, plan_of, run_plan, setting
+from plan_runner import measured, phase, plan_of, run_plan, setting, wait_for_openhtf
 
 from mfg.errors import StationError
 from mfg.plans.plan import Plan
@@ -45,13 +45,6 @@ class Driver:
 
     def is_fine(self, _value: Any) -> bool:
         return True
-
-
-def wait_for_openhtf() -> None:
-    """Wait for the threads that a test left behind, so that their end is not another test's."""
-    for thread in threading.enumerate():
-        if thread.name.startswith(("htf-", "TestExecutor", "<PhaseExecutor")):
-            thread.join(20)
 
 
 def never(_record: Any, _running: str) -> None:

@@ -10,7 +10,7 @@ import openhtf as htf
 import pytest
 from openhtf.core import phase_executor
 from openhtf.util import configuration
-from plan_runner import Ran, measured, phase, plan_of, raising, run_plan, setting
+from plan_runner import Ran, measured, phase, plan_of, raising, run_plan, setting, wait_for_openhtf
 
 from mfg.errors import AdjustmentError, DutError, FixtureError, StationError
 from mfg.records.record import ABORTED, ERROR, FAIL, NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
@@ -128,7 +128,9 @@ class TestTheWaysInWhichOpenHtfPassesWhatDidNotRun:
         def look(_test: htf.TestApi, relay: Hanging) -> None:
             assert relay
 
-        self.assert_error(run_plan(plan_of([identified(), look])), "Killed tearDown")
+        ran = run_plan(plan_of([identified(), look]))
+        wait_for_openhtf()
+        self.assert_error(ran, "Killed tearDown")
 
 
 class TestValuesThatAreNoMeasurement:
