@@ -52,6 +52,7 @@ def _run(console: Console, args: argparse.Namespace) -> int:
         scanned=(args.assembly, args.serial) if args.serial else None,
         erase_calibrated=args.erase_calibrated,
         operator=args.operator,
+        firmware=_firmware_folder(args.firmware) if args.firmware else None,
     )
     return run(console, args.station, request)
 
@@ -61,6 +62,12 @@ def _ports(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError as error:
         raise UsageError(f"--ports {text}: give numbers from 1 to 6, separated by commas.") from error
+
+
+def _firmware_folder(path: Path) -> Path:
+    if not (path / "main.py").is_file():
+        raise UsageError(f"--firmware {path}: no firmware is there.", "Give the folder that holds main.py.")
+    return path.resolve()
 
 
 def _bench(console: Console, args: argparse.Namespace) -> int:
@@ -152,6 +159,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--no-default", action="store_true", help="leave the test network on the unit")
     run.add_argument("--ports", default="1,2,3,4,5,6", metavar="LIST", help="ports to calibrate, e.g. 1,2")
     run.add_argument("--erase-calibrated", action="store_true", help="erase a calibrated unit without asking")
+    run.add_argument(
+        "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
+    )
     run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
 
 

@@ -39,6 +39,8 @@ from mfg.runner.log import RunLog
 from mfg.station import SlotContext, Station, WifiCredentials
 from mfg.version import __version__
 
+OWN_FIRMWARE = "firmware/ct6"  # what the record calls the firmware that the station brings
+
 _LOG = logging.getLogger("mfg.runner")
 
 
@@ -62,6 +64,7 @@ class RunRequest:
     Attributes:
         scanned: Assembly and serial number bar codes when they are known already.
         last_scanned: The pair that `r` repeats.
+        firmware: Folder of another firmware than the station's own.
     """
 
     mode: Mode = field(default_factory=Mode)
@@ -70,6 +73,7 @@ class RunRequest:
     last_scanned: tuple[str, str] | None = None
     erase_calibrated: bool = False
     operator: str = ""
+    firmware: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ class UnitRun:
             erase_image=_image(manifest.by_name(station.erase_image), ROLE_ERASE),
             micropython_image=_image(manifest.by_name(station.micropython_image), ROLE_MICROPYTHON),
             images_folder=station.images_folder,
-            firmware_source=data_folder("firmware") / "ct6",
+            firmware_source=request.firmware or data_folder("firmware") / "ct6",
             ports=request.mode.ports,
             scanned=request.scanned,
             last_scanned=request.last_scanned,
@@ -284,7 +288,7 @@ class UnitRun:
             product=plan.product,
             slot=self._request.slot,
             operator=self._request.operator,
-            firmware=_firmware(sheet),
+            firmware=_firmware(sheet, self._request),
             instruments=[_instrument(role, known) for role, known in sheet.instruments.items()],
             retest=bool(earlier),
             clock_factor=self._clock.factor,
@@ -308,8 +312,12 @@ def _image(entry: ImageEntry, role: str) -> ImageEntry:
     return entry
 
 
-def _firmware(sheet: Traveller) -> FirmwareFacts:
-    return {"version": sheet.firmware_version, "micropython": sheet.micropython_version}
+def _firmware(sheet: Traveller, request: RunRequest) -> FirmwareFacts:
+    return {
+        "version": sheet.firmware_version,
+        "micropython": sheet.micropython_version,
+        "source": str(request.firmware) if request.firmware else OWN_FIRMWARE,
+    }
 
 
 def _instrument(role: str, identity: Identity) -> InstrumentFacts:
