@@ -161,6 +161,27 @@ def test_the_load_is_seen_by_switch_and_reference_alike(
     assert abs(switch.measured_current_a(LOAD)) < 0.01
 
 
+def test_the_load_can_be_set_and_the_reference_follows(
+    bench: Bench, meter: ReferenceMeter, switch: PowerSwitch
+):
+    assert switch.current_limits_a(LOAD) == (0.02, 16.0)
+    assert switch.set_current(LOAD, 1 / 6) == pytest.approx(0.167)
+    switch.on(LOAD)
+    for current_a in (0.167, 1.0, 9.0):
+        switch.set_current(LOAD, current_a)
+        bench.clock.sleep_s(4.0)
+        assert meter.read().current_a == pytest.approx(current_a, rel=1e-2)
+        assert switch.measured_current_a(LOAD) == pytest.approx(current_a, rel=1e-2)
+    switch.off(LOAD)
+    with pytest.raises(StationError, match="-222"):
+        switch.set_current(LOAD, 17.0)
+
+
+def test_the_supply_cannot_be_set(switch: PowerSwitch):
+    with pytest.raises(StationError, match="-114"):
+        switch.set_current(SUPPLY, 1.0)
+
+
 def test_the_supply_switches(switch: PowerSwitch):
     switch.on(SUPPLY)
     assert 11.0 < switch.measured_voltage_v(SUPPLY) < 13.5
