@@ -52,7 +52,17 @@ class BenchStation:
     """A station file with ports of its own in a folder of its own."""
 
     def __init__(
-        self, folder, *, factor=1, seed=7, faults=(), instrument_faults=(), backend="unix", unit=None, **plant
+        self,
+        folder,
+        *,
+        factor=1,
+        seed=7,
+        faults=(),
+        instrument_faults=(),
+        plant_faults=(),
+        backend="unix",
+        unit=None,
+        **plant,
     ):
         self.folder = folder
         self.path = folder / "station.yaml"
@@ -76,7 +86,7 @@ class BenchStation:
         self.content = content
         self.write()
         unit = dataclasses.replace(unit or typical_unit(seed, 1), faults=tuple(faults))
-        config = dataclasses.replace(BenchConfig(), units=(unit,), **plant)
+        config = dataclasses.replace(BenchConfig(), units=(unit,), faults=tuple(plant_faults), **plant)
         instruments = dataclasses.replace(config.instruments, faults=tuple(instrument_faults))
         dataclasses.replace(config, instruments=instruments).write(folder / "plant.json")
 
