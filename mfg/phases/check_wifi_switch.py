@@ -28,12 +28,13 @@ def check_wifi_switch(
     before = unit.api.config()
     console = port.console(sheet.deadline_s("serial_port_s"))
     started_s = clock.now_s()
-    operator.begin(
+    pressed = operator.begin(
         "do",
         "Press the WiFi switch briefly, less than a second. Never hold it.",
         sheet.deadline_s("operator_s"),
     )
     line = console.wait_for(MARKER, sheet.deadline_s("operator_s"), since_s=started_s)
+    pressed.wait()  # or the next question would get this one's answer
     test.measurements["press_seen"] = True
     test.measurements["press_s"] = line.t_s - started_s
     test.measurements["configuration_unchanged"] = unit.api.config() == before
