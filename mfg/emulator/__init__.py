@@ -1,1 +1,1 @@
-"""The emulated bench: units, mains, loads, instruments and operator, behind the same addresses as real ones."""
+"""The emulated bench: units, mains, loads, instruments and operator, where a station expects real ones."""
