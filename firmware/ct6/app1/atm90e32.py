@@ -62,35 +62,17 @@ class Atm90e32:
         """Reset the chip's logic; all its registers return to their reset values."""
         self._frame(registers.SOFT_RESET, registers.SOFT_RESET_KEY)
 
-    def set_up(self, settings):
+    def set_up(self, line_hz, voltage_gain, voltage_offset, current_gains, current_offsets):
         """Write everything that metering needs.
-
-        Args:
-            settings: The arguments of registers.start_up, as a tuple.
 
         Raises:
             ChipError: A write was not kept; the chip is partly set up.
         """
-        self._gains = settings[3]
-        for address, value in registers.start_up(*settings):
+        self._gains = current_gains
+        for address, value in registers.start_up(
+            line_hz, voltage_gain, voltage_offset, current_gains, current_offsets
+        ):
             self.write(address, value)
-
-    def calibrate(self, pairs):
-        """Write calibration registers; they hold until the next start of the chip.
-
-        Args:
-            pairs: (address, value) of each.
-
-        Raises:
-            ChipError: A write was not kept; those before it are in force.
-        """
-        self.write(registers.ACCESS, registers.ACCESS_OPEN)
-        try:
-            for address, value in pairs:
-                self.write(address, value)
-        finally:
-            self.write(registers.ACCESS, 0)
-        self._gains = tuple([self.read(registers.CURRENT_GAIN + 4 * phase) for phase in range(3)])
 
     def _pair(self, high, low):
         # The two words are separate frames: if the high word moved in between, the low word is read anew.
@@ -101,34 +83,6 @@ class Atm90e32:
         if second != first:
             lower = self.read(low)
         return second, lower
-
-    def trace(self):
-        """Return what phase A's low words hold now: three registers that hardly ever all stay the same.
-
-        The number changes when a new window has ended, unless all three inputs are without noise.
-        """
-        trace = self.read(registers.VOLTAGE_LOW) & 0xFF00 | self.read(registers.CURRENT_LOW) >> 8
-        return trace << 8 | self.read(registers.ACTIVE_LOW) >> 8
-
-    def read_window(self, values):
-        """Read frequency, temperature and the three phases into `values`, as registers.WINDOW_SIZE says."""
-        read = self.read
-        values[0] = read(registers.FREQUENCY)
-        values[1] = registers.signed16(read(registers.TEMPERATURE))
-        for phase in range(3):
-            at = 2 + 4 * phase
-            values[at] = registers.rms_counts(
-                read(registers.VOLTAGE + phase), read(registers.VOLTAGE_LOW + phase)
-            )
-            values[at + 1] = registers.rms_counts(
-                read(registers.CURRENT + phase), read(registers.CURRENT_LOW + phase)
-            )
-            values[at + 2] = registers.power_counts(
-                read(registers.ACTIVE + phase), read(registers.ACTIVE_LOW + phase)
-            )
-            values[at + 3] = registers.power_counts(
-                read(registers.REACTIVE + phase), read(registers.REACTIVE_LOW + phase)
-            )
 
     def read_into(self, values, first):
         """Read the three phases into `values`, nine fields each, in the order of stats.FIELDS."""

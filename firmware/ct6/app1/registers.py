@@ -13,10 +13,6 @@ ACCESS = 0x7F
 ACCESS_OPEN = 0x55AA
 STATUS_CLEAR = (0x73, 0x74)  # a 1 written clears; reads back something else
 
-# First register of phase A; those of phases B and C are two further each, or four.
-POWER_GAIN, PHASE_ANGLE = 0x47, 0x48
-CURRENT_GAIN = 0x62
-
 # First register of phase A; phases B and C follow.
 VOLTAGE, VOLTAGE_LOW = 0xD9, 0xE9
 CURRENT, CURRENT_LOW = 0xDD, 0xED
@@ -40,16 +36,9 @@ _THRESHOLDS = (
     0x35, 0x0AFC, 0x36, 0x0AEC, 0x37, 0x0000,  # total start-up thresholds P, Q, S
     0x38, 0x00BC, 0x39, 0x0000, 0x3A, 0x0000,  # per phase
 )  # fmt: skip
-# Power offset, fundamental power offset and gain: all 0.
-_ZERO = b"\x41\x42\x43\x44\x45\x46\x51\x52\x53\x54\x55\x56"
+# Power gain and phase angle, power offset, fundamental power offset and gain: all 0.
+_ZERO = b"\x47\x48\x49\x4a\x4b\x4c\x41\x42\x43\x44\x45\x46\x51\x52\x53\x54\x55\x56"
 
-# What may be written for a calibration, as first and last address: power offsets, power gains and phase
-# angles; gains and offsets of voltage and current.
-CALIBRATION = ((0x41, 0x4C), (0x61, 0x6C))
-WRITES_MAX = 16
-_VALUE_MAX_CHARS = 5
-
-_NONE = (0, 0, 0)
 _MMODE0 = 0x0087
 _MMODE0_60_HZ = 0x1000
 
@@ -65,9 +54,7 @@ def sag_threshold(line_hz, voltage_gain):
     return min(counts, 0xFFFF)
 
 
-def start_up(
-    line_hz, voltage_gain, voltage_offset, current_gains, current_offsets, power_gains=_NONE, angles=_NONE
-):
+def start_up(line_hz, voltage_gain, voltage_offset, current_gains, current_offsets):
     """Yield (address, value) of every write between the soft reset and the first reading.
 
     Args:
@@ -76,8 +63,6 @@ def start_up(
         voltage_offset: 0 to 65535, for all three phases.
         current_gains: Three values, 1 to 65535.
         current_offsets: Three values, 0 to 65535.
-        power_gains: Three values, 0 to 65535.
-        angles: Three values, 0 to 255, plus 32768 where the voltage is delayed.
     """
     high = 61 if line_hz == 60 else 51
     yield ACCESS, ACCESS_OPEN
@@ -91,9 +76,6 @@ def start_up(
     yield 0x33, _MMODE0 | _MMODE0_60_HZ if line_hz == 60 else _MMODE0
     for index in range(0, len(_THRESHOLDS), 2):
         yield _THRESHOLDS[index], _THRESHOLDS[index + 1]
-    for phase in range(3):
-        yield POWER_GAIN + 2 * phase, power_gains[phase]
-        yield PHASE_ANGLE + 2 * phase, angles[phase]
     for address in _ZERO:
         yield address, 0
     for phase in range(3):
@@ -125,14 +107,12 @@ def current_a(main, low):
     return rms_counts(main, low) / 256000
 
 
-def power_counts(high, low):
-    """Return a mean power in steps of 0.32 mW, signed."""
-    return signed16(high) << 16 | low
-
-
 def power_w(high, low):
     """Return a mean power, in W, var or VA, signed, in steps of 0.32 mW."""
-    return power_counts(high, low) * 0.00032
+    value = (high << 16) | low
+    if high & 0x8000:
+        value -= 1 << 32
+    return value * 0.00032
 
 
 def power_factor(value):
@@ -148,36 +128,3 @@ def current_peak_a(value, gain):
 def frequency_hz(value):
     """Return the line frequency, in Hz, in steps of 0.01 Hz."""
     return value / 100
-
-
-def calibration_addresses():
-    """Return the addresses that may be written for a calibration."""
-    return [address for first, last in CALIBRATION for address in range(first, last + 1)]
-
-
-def writes(args):
-    """Return the (address, value) pairs that a request asks to write.
-
-    Args:
-        args: Decimal values 0 to 65535 by address, `0x` and two hex digits in lower case.
-
-    Raises:
-        ValueError: There is none, there are more than 16, or one of them cannot be.
-    """
-    if not 0 < len(args) <= WRITES_MAX:
-        raise ValueError("Not 1 to %d registers" % WRITES_MAX)
-    pairs = []
-    allowed = calibration_addresses()
-    for key, text in args.items():
-        address = int(key[2:], 16) if _is_address(key) else -1
-        if address not in allowed:
-            raise ValueError("%s is no calibration register" % key)
-        whole = 0 < len(text) <= _VALUE_MAX_CHARS and all(char in "0123456789" for char in text)
-        if not whole or int(text) > 0xFFFF:
-            raise ValueError("The value of %s is not 0 to 65535" % key)
-        pairs.append((address, int(text)))
-    return pairs
-
-
-def _is_address(key):
-    return len(key) == 4 and key[:2] == "0x" and all(char in "0123456789abcdef" for char in key[2:])
