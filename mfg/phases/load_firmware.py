@@ -6,11 +6,14 @@ import json
 
 import openhtf as htf
 
+from mfg.errors import DutError, FixtureError
+from mfg.fixtures.console import ConsoleLine, SerialConsole
 from mfg.fixtures.firmware_build import build_firmware
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 
 ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
+NOT_JOINED = "WiFi did not join"
 
 
 @htf.PhaseOptions(timeout_s=600)
@@ -53,11 +56,27 @@ def _wifi_configuration(sheet: Traveller) -> bytes:
     return json.dumps({"WIFI": wifi}).encode()
 
 
+def _address_line(console: SerialConsole, sheet: Traveller) -> ConsoleLine:
+    """Wait for the address; a unit that gives up restarts, and its port vanishes before the time is up."""
+    timeout_s = sheet.deadline_s("join_wifi_s")
+    try:
+        return console.wait_for(ADDRESS_LINE, timeout_s)
+    except (DutError, FixtureError) as error:
+        gave_up = [line.text for line in console.lines() if NOT_JOINED in line.text]
+        if isinstance(error, FixtureError) and not gave_up:
+            raise
+        said = f'its console says "{gave_up[-1]}"' if gave_up else f"no address within {timeout_s:g} s"
+        raise DutError(
+            f'The unit did not join the test network "{sheet.credentials.ssid}": {said}.',
+            "Reject the unit if a known good unit joins; else look at the test network.",
+        ) from error
+
+
 def _join(test: htf.TestApi, sheet: Traveller, port: UnitPortPlug, unit: UnitApiPlug) -> None:
     clock = port.slot_context.clock
     started_s = clock.now_s()
     console = port.console(sheet.deadline_s("serial_port_s"))
-    line = console.wait_for(ADDRESS_LINE, sheet.deadline_s("join_wifi_s"))
+    line = _address_line(console, sheet)
     sheet.address = line.match[1] if line.match else ""
     test.measurements["join_wifi_s"] = clock.now_s() - started_s
     test.measurements["address"] = sheet.address
