@@ -224,5 +224,6 @@ def _failure_action(phases: Sequence[PhaseEntry]) -> str:
     for phase in phases:
         error = phase["error"]
         if error is not None and error["kind"] in _DUT_ERRORS and error.get("action"):
-            return f"Reject the unit. {error['action']}"
+            told = error["action"].startswith("Reject the unit")
+            return error["action"] if told else f"Reject the unit. {error['action']}"
     return "Reject the unit: put it on the repair tray with its report."

@@ -178,6 +178,11 @@ class TestWhoIsToBlame:
         assert ran.verdict.reasons == ("2000 look: No answer.",)
         assert ran.verdict.next_action == "Reject the unit. Look at U3."
 
+    def test_an_action_that_rejects_the_unit_already_is_not_said_twice(self):
+        error = DutError("No answer.", "Reject the unit if it repeats.")
+        ran = run_plan(plan_of([identified(), phase("look", raising(error))]))
+        assert ran.verdict.next_action == "Reject the unit if it repeats."
+
     @pytest.mark.parametrize("kind", [StationError, FixtureError])
     def test_a_station_or_fixture_error_judges_no_unit(self, kind):
         ran = run_plan(plan_of([identified(), phase("look", raising(kind("No meter.", "Switch it on.")))]))
