@@ -63,6 +63,7 @@ class App:
         """Close the ports and leave the outputs quiet."""
         for task in self._tasks:
             task.cancel()
+        self.meter.close()
         self._display.off()
         self._discovery.close()
         await self._http.close()

@@ -23,7 +23,7 @@ class Atm90e32:
         self._select = select
         self._sent = bytearray(4)
         self._got = bytearray(4)
-        self._gains = (0, 0, 0)
+        self.gains = (0, 0, 0)  # current gains in force
         select.value(1)
 
     def _frame(self, address, value):
@@ -62,16 +62,17 @@ class Atm90e32:
         """Reset the chip's logic; all its registers return to their reset values."""
         self._frame(registers.SOFT_RESET, registers.SOFT_RESET_KEY)
 
-    def set_up(self, line_hz, voltage_gain, voltage_offset, current_gains, current_offsets):
+    def set_up(self, *settings):
         """Write everything that metering needs.
+
+        Args:
+            settings: The arguments of registers.start_up.
 
         Raises:
             ChipError: A write was not kept; the chip is partly set up.
         """
-        self._gains = current_gains
-        for address, value in registers.start_up(
-            line_hz, voltage_gain, voltage_offset, current_gains, current_offsets
-        ):
+        self.gains = settings[3]
+        for address, value in registers.start_up(*settings):
             self.write(address, value)
 
     def _pair(self, high, low):
@@ -93,7 +94,7 @@ class Atm90e32:
             pair = self._pair(registers.CURRENT + phase, registers.CURRENT_LOW + phase)
             values[at] = registers.current_a(*pair)
             peak = self.read(registers.CURRENT_PEAK + phase)
-            values[at + 1] = registers.current_peak_a(peak, self._gains[phase])
+            values[at + 1] = registers.current_peak_a(peak, self.gains[phase])
             pair = self._pair(registers.VOLTAGE + phase, registers.VOLTAGE_LOW + phase)
             values[at + 2] = registers.voltage_v(*pair)
             pair = self._pair(registers.ACTIVE + phase, registers.ACTIVE_LOW + phase)

@@ -1,15 +1,19 @@
-"""The unit's configuration in its two files. Pure; also runs under CPython.
+"""The unit's configuration in its three files. Pure; also runs under CPython.
 
 Every write goes to a temporary file that then replaces the old one, so that a power cut leaves either the
 old or the new content. A value that cannot be used becomes its default; the file is kept aside.
 """
 
+import binascii
+import hashlib
 import json
 import os
 
 from . import log, schema
 
 FILE_MAX_BYTES = 8192
+# Key of the calibration file: the hash of the factory file that it belongs to.
+FACTORY_SHA256 = "FACTORY_SHA256"
 
 
 def write_atomic(path, text):
@@ -18,14 +22,33 @@ def write_atomic(path, text):
     Raises:
         OSError: The disk is full or broken; the old file is as it was.
     """
-    temporary = path + ".tmp"
+    write_together(((path, text),))
+
+
+def write_together(contents):
+    """Replace several files, in this order, once all of them are on the disk beside the old ones.
+
+    Args:
+        contents: Path and text of each.
+
+    Raises:
+        OSError: The disk is full or broken; the old files are as they were, unless a rename failed.
+    """
     try:
-        with open(temporary, "w") as file:
-            file.write(text)
-        os.rename(temporary, path)
+        for path, text in contents:
+            with open(path + ".tmp", "w") as file:
+                file.write(text)
+        for path, _ in contents:
+            os.rename(path + ".tmp", path)
     except OSError:
-        remove_if_there(temporary)
+        for path, _ in contents:
+            remove_if_there(path + ".tmp")
         raise
+
+
+def sha256_of(text):
+    """Return the SHA-256 of a file's text, in hex."""
+    return str(binascii.hexlify(hashlib.sha256(text.encode()).digest()), "ascii")
 
 
 def remove_if_there(path):
@@ -111,11 +134,13 @@ def masked_file(path, text):
 
 
 class Config:
-    """The configuration in memory and its two files."""
+    """The configuration in memory and its files."""
 
     def __init__(self, machine_file, factory_file):
         self.machine_file = machine_file
         self.factory_file = factory_file
+        # It stands beside the factory file, whose 16 keys are all that the original tools know.
+        self.calibration_file = factory_file[: factory_file.rfind("/") + 1] + "calibration.cfg"
         self.values = schema.defaults()
         self.calibrated = False
 
@@ -123,13 +148,14 @@ class Config:
         return self.values[key]
 
     def load(self):
-        """Read both files; never raise.
+        """Read the files; never raise.
 
-        The machine file gives the values, the factory file overlays its 16 keys. What cannot be used is
-        named on the console and becomes its default; the machine file is then kept with `.bad` added.
+        The machine file gives the values, the factory file overlays its 16 keys, the calibration file its
+        14. What cannot be used is named on the console and becomes its default; the machine file is then
+        kept with `.bad` added.
         """
-        remove_if_there(self.machine_file + ".tmp")
-        remove_if_there(self.factory_file + ".tmp")
+        for path in (self.machine_file, self.factory_file, self.calibration_file):
+            remove_if_there(path + ".tmp")
         self.values = schema.defaults()
         text = None
         bad = False
@@ -156,6 +182,27 @@ class Config:
         keys = schema.factory_keys()
         wrong = self._merge({key: stored[key] for key in keys if key in stored}, self.factory_file)
         self.calibrated = not wrong and all(key in stored for key in keys)
+        self._load_calibration(sha256_of(text))
+
+    def _load_calibration(self, factory_sha256):
+        """Overlay the calibration file; where it is not that of the factory file, its keys are defaults."""
+        keys = schema.calibration_keys()
+        problem = "is missing"
+        try:
+            text = read_text(self.calibration_file)
+            if text is not None:
+                problem = "does not belong to " + self.factory_file
+                stored = parse_object(text)
+                if stored.get(FACTORY_SHA256) == factory_sha256:
+                    problem = "cannot be used"
+                    held = {key: stored[key] for key in keys if key in stored}
+                    if len(held) == len(keys) and not self._merge(held, self.calibration_file):
+                        return
+        except ValueError as exc:
+            problem = str(exc)
+        log.info("%s %s: phases, power gains and voltage offsets are 0" % (self.calibration_file, problem))
+        for key in keys:
+            self.values[key] = schema.find(key)[1]
 
     def _merge(self, stored, path):
         wrong = False
@@ -290,12 +337,18 @@ class Config:
         self._change({"WIFI": schema.wifi_defaults()})
 
     def save_factory(self):
-        """Write the 16 factory keys to the factory file.
+        """Write the 16 factory keys to the factory file, and the calibration file that belongs to it.
+
+        The factory file comes first: after a power cut between the two, the old calibration file does not
+        belong to it and is ignored.
 
         Raises:
-            OSError: The file could not be written; the old one is as it was.
+            OSError: A file could not be written; the old ones are as they were, unless a rename failed.
         """
-        write_atomic(self.factory_file, json.dumps({key: self.values[key] for key in schema.factory_keys()}))
+        factory = json.dumps({key: self.values[key] for key in schema.factory_keys()})
+        calibration = {key: self.values[key] for key in schema.calibration_keys()}
+        calibration[FACTORY_SHA256] = sha256_of(factory)
+        write_together(((self.factory_file, factory), (self.calibration_file, json.dumps(calibration))))
         self.calibrated = True
 
     def shown(self):

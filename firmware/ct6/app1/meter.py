@@ -32,6 +32,7 @@ class Meter:
         )
         self.lock = asyncio.Lock()
         self.rssi = None  # a function that returns dBm
+        self._calibration = None
         self.mean = stats.Averager()
         self.last = stats.new_set()
         self.fault = "The metering chips are not set up"  # empty once they are
@@ -39,18 +40,19 @@ class Meter:
     def _settings(self, index):
         name, first = (("CS4", 1), ("CS0", 4))[index]
         config = self._config
-        return (
+        settings = [
             config["LINE_FREQ_HZ"],
             config[name + "_VOLTAGE_GAIN"],
             config[name + "_VOLTAGE_OFFSET"],
-            tuple([config["CT%d_IGAIN" % (first + phase)] for phase in range(3)]),
-            tuple([config["CT%d_IOFFSET" % (first + phase)] for phase in range(3)]),
-        )
+        ]
+        for key in ("IGAIN", "IOFFSET", "PGAIN", "PHASE"):
+            settings.append(tuple([config["CT%d_%s" % (first + phase, key)] for phase in range(3)]))
+        return tuple(settings)
 
     def show_settings(self):
         """Print what the chips are set up with, nine lines per chip."""
         for index, (channel, name, first) in enumerate((("B", "CS4", 1), ("A", "CS0", 4))):
-            hz, gain, offset, gains, offsets = self._settings(index)
+            hz, gain, offset, gains, offsets = self._settings(index)[:5]
             log.info("Init ATM90E32 Channel %s" % channel)
             lines = [("LINE_FREQ_HZ", hz), (name + "_VOLTAGE_GAIN", gain), (name + "_VOLTAGE_OFFSET", offset)]
             for phase in range(3):
@@ -74,6 +76,8 @@ class Meter:
                 log.error(self.fault)
                 raise
             self.fault = ""
+            if self._calibration:
+                self._calibration.restart()
             self.mean.add(self._read())
 
     async def _start(self):
@@ -105,9 +109,36 @@ class Meter:
             ChipError: The chips are not set up.
         """
         async with self.lock:
-            if self.fault:
-                raise ChipError(self.fault)
+            self._require_whole()
             return self._read()
+
+    def _require_whole(self):
+        if self.fault:
+            raise ChipError(self.fault)
+
+    async def calibrate(self, what, args):
+        """Answer a request of a calibration.
+
+        Args:
+            what: Name of a method of calibration.Calibration.
+            args: The request's arguments.
+
+        Raises:
+            ValueError: The arguments cannot be used; nothing was written.
+            ChipError: The chips are not set up, or a write was not kept.
+        """
+        async with self.lock:
+            self._require_whole()
+            if not self._calibration:
+                from .calibration import Calibration  # not before: in normal use it would only take memory
+
+                self._calibration = Calibration(self._chips, self)
+            return getattr(self._calibration, what)(args)
+
+    def close(self):
+        """Stop what was begun for a calibration."""
+        if self._calibration:
+            self._calibration.close()
 
     async def sample(self):
         """Feed the running mean and the display, for ever."""

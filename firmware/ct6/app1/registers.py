@@ -36,9 +36,10 @@ _THRESHOLDS = (
     0x35, 0x0AFC, 0x36, 0x0AEC, 0x37, 0x0000,  # total start-up thresholds P, Q, S
     0x38, 0x00BC, 0x39, 0x0000, 0x3A, 0x0000,  # per phase
 )  # fmt: skip
-# Power gain and phase angle, power offset, fundamental power offset and gain: all 0.
-_ZERO = b"\x47\x48\x49\x4a\x4b\x4c\x41\x42\x43\x44\x45\x46\x51\x52\x53\x54\x55\x56"
+# Power offset, fundamental power offset and gain: all 0.
+_ZERO = b"\x41\x42\x43\x44\x45\x46\x51\x52\x53\x54\x55\x56"
 
+_NONE = (0, 0, 0)
 _MMODE0 = 0x0087
 _MMODE0_60_HZ = 0x1000
 
@@ -54,7 +55,9 @@ def sag_threshold(line_hz, voltage_gain):
     return min(counts, 0xFFFF)
 
 
-def start_up(line_hz, voltage_gain, voltage_offset, current_gains, current_offsets):
+def start_up(
+    line_hz, voltage_gain, voltage_offset, current_gains, current_offsets, power_gains=_NONE, angles=_NONE
+):
     """Yield (address, value) of every write between the soft reset and the first reading.
 
     Args:
@@ -63,6 +66,8 @@ def start_up(line_hz, voltage_gain, voltage_offset, current_gains, current_offse
         voltage_offset: 0 to 65535, for all three phases.
         current_gains: Three values, 1 to 65535.
         current_offsets: Three values, 0 to 65535.
+        power_gains: Three values, 0 to 65535.
+        angles: Three values, 0 to 255, plus 32768 where the voltage is delayed.
     """
     high = 61 if line_hz == 60 else 51
     yield ACCESS, ACCESS_OPEN
@@ -76,6 +81,9 @@ def start_up(line_hz, voltage_gain, voltage_offset, current_gains, current_offse
     yield 0x33, _MMODE0 | _MMODE0_60_HZ if line_hz == 60 else _MMODE0
     for index in range(0, len(_THRESHOLDS), 2):
         yield _THRESHOLDS[index], _THRESHOLDS[index + 1]
+    for phase in range(3):
+        yield 0x47 + 2 * phase, power_gains[phase]
+        yield 0x48 + 2 * phase, angles[phase]
     for address in _ZERO:
         yield address, 0
     for phase in range(3):
@@ -109,10 +117,7 @@ def current_a(main, low):
 
 def power_w(high, low):
     """Return a mean power, in W, var or VA, signed, in steps of 0.32 mW."""
-    value = (high << 16) | low
-    if high & 0x8000:
-        value -= 1 << 32
-    return value * 0.00032
+    return (signed16(high) << 16 | low) * 0.00032
 
 
 def power_factor(value):

@@ -12,6 +12,8 @@ from .http_server import NotFoundError
 from .request import clean_path, unquote
 
 _GET_FILE_MAX_BYTES = 8192
+# What this firmware has beyond the original's interface.
+FEATURES = ("windows", "registers", "phase")
 
 
 class Rest:
@@ -52,6 +54,18 @@ class Rest:
     async def _wait_init_atm90e32_devs(self, _args):
         await self._app.meter.start()
         return {"OK": "ATM90E32 init success."}
+
+    def _do_get_features(self, _args):
+        return {"FEATURES": FEATURES}
+
+    async def _wait_get_windows(self, args):
+        return await self._app.meter.calibrate("windows", args)
+
+    async def _wait_get_registers(self, args):
+        return await self._app.meter.calibrate("registers", args)
+
+    async def _wait_set_registers(self, args):
+        return await self._app.meter.calibrate("write", args)
 
     def _do_get_temperature(self, _args):
         return {"OK": True, "CT6_BOARD_TEMPERATURE": round(self._app.board.temperature_degc(), 2)}

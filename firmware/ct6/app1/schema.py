@@ -8,6 +8,9 @@ MASK = "****"  # stands for a secret in every reply
 SETTABLE = 1  # over /set_config
 FACTORY = 2  # kept in the factory file
 SECRET = 4  # masked in every reply
+CALIBRATION = 8  # kept in the calibration file, beside the factory file
+PHASE = 16  # a phase angle register: 0 to 255, and the top bit
+PHASE_BITS = 0x80FF
 
 # Longest text of a number, and the largest integer that single precision holds exactly.
 _NUMBER_MAX_CHARS = 16
@@ -27,12 +30,14 @@ ROWS = (
     ("BLUETOOTH_ON_KEY", 1, 0, 1, 0),
     ("CTn_IGAIN", 42720, 1, 65535, SETTABLE | FACTORY),
     ("CTn_IOFFSET", 0, 0, 65535, SETTABLE | FACTORY),
+    ("CTn_PHASE", 0, 0, 65535, SETTABLE | CALIBRATION | PHASE),
+    ("CTn_PGAIN", 0, 0, 65535, SETTABLE | CALIBRATION),
     ("CTn_TYPE", "SCT013_100A", 0, 32, SETTABLE),
     ("CTn_NAME", "", 0, 64, SETTABLE),
     ("CS0_VOLTAGE_GAIN", 55600, 1, 65535, SETTABLE | FACTORY),
     ("CS4_VOLTAGE_GAIN", 55600, 1, 65535, SETTABLE | FACTORY),
-    ("CS0_VOLTAGE_OFFSET", 0, 0, 65535, SETTABLE),
-    ("CS4_VOLTAGE_OFFSET", 0, 0, 65535, SETTABLE),
+    ("CS0_VOLTAGE_OFFSET", 0, 0, 65535, SETTABLE | CALIBRATION),
+    ("CS4_VOLTAGE_OFFSET", 0, 0, 65535, SETTABLE | CALIBRATION),
     ("ZERO_POWER_GATE_WATTS", 0.5, 0.0, 100.0, SETTABLE),
     ("LINE_FREQ_HZ", 50, (50, 60), 0, SETTABLE | FACTORY),
     ("ACTIVE", 0, 0, 1, SETTABLE),
@@ -92,7 +97,16 @@ def wifi_defaults():
 
 def factory_keys():
     """Return the 16 keys of the factory file."""
-    return [key for row in ROWS if row[4] & FACTORY for key in expand(row)]
+    return _keys(FACTORY)
+
+
+def calibration_keys():
+    """Return the 14 keys of the calibration file."""
+    return _keys(CALIBRATION)
+
+
+def _keys(flag):
+    return [key for row in ROWS if row[4] & flag for key in expand(row)]
 
 
 def _number(value):
@@ -154,4 +168,6 @@ def check(row, value):
     elif not low <= size <= high:
         kind = "has a length outside" if isinstance(default, str) else "is outside"
         raise ValueError("%s %s to %s" % (kind, low, high))
+    elif row[4] & PHASE and value & ~PHASE_BITS:
+        raise ValueError("is neither 0 to 255 nor 32768 to 33023")
     return value

@@ -5,7 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from app1 import request, schema, screen
+from app1 import calibration, config, request, schema, screen
 
 FIRMWARE = Path(__file__).parents[3] / "firmware"
 CONTRACT = tomllib.loads((FIRMWARE / "contract.toml").read_text(encoding="utf-8"))
@@ -21,6 +21,10 @@ def described(row: tuple) -> dict:
         entry |= {"min": low, "max": high}
     if name.startswith("CTn"):
         entry["count"] = 6
+    if flags & schema.PHASE:
+        entry["bits"] = schema.PHASE_BITS
+    if flags & schema.CALIBRATION:
+        entry["calibration"] = True
     return entry
 
 
@@ -64,6 +68,13 @@ def test_there_are_sixteen_factory_keys():
     assert sorted(schema.factory_keys()) == sorted(expected)
 
 
+def test_there_are_fourteen_calibration_keys_and_none_is_a_factory_key():
+    expected = [f"CT{port}_{what}" for what in ("PHASE", "PGAIN") for port in range(1, 7)]
+    expected += ["CS0_VOLTAGE_OFFSET", "CS4_VOLTAGE_OFFSET"]
+    assert sorted(schema.calibration_keys()) == sorted(expected)
+    assert not set(expected) & set(schema.factory_keys())
+
+
 def test_every_default_passes_its_own_check():
     for row in (*schema.ROWS, *schema.WIFI_ROWS):
         assert schema.check(row, row[1]) == row[1]
@@ -92,6 +103,22 @@ def test_the_numbers_of_the_contract_are_those_of_the_firmware():
     assert constants("rest")["_GET_FILE_MAX_BYTES"] == rest["get_file_max_bytes"]
     assert constants("discovery")["REQUEST"] == CONTRACT["discovery"]["request_value"]
     assert CONTRACT["firmware"]["secret_mask"] == schema.MASK
+
+
+def test_the_calibration_requests_are_those_of_the_contract():
+    windows, registers = CONTRACT["windows"], CONTRACT["registers"]
+    assert windows["first_valid_seq"] == calibration.FIRST_VALID
+    assert windows["armed_s"] * 1000 == calibration.ARMED_MS
+    assert set(re.findall(r'Atm90e32\(spi, .*, "(\w+)"\)', source("meter"))) == set(windows["chips"])
+    assert registers["writes_max"] == calibration.WRITES_MAX
+    assert [list(pair) for pair in calibration.RANGES] == registers["ranges"]
+    assert (
+        list(ast.literal_eval(re.search(r"FEATURES = (\(.*\))", source("rest"))[1]))
+        == (CONTRACT["firmware"]["features"])
+    )
+    assert CONTRACT["firmware"]["calibration_hash_key"] == config.FACTORY_SHA256
+    loaded = config.Config(CONTRACT["firmware"]["machine_file"], CONTRACT["firmware"]["factory_file"])
+    assert loaded.calibration_file == CONTRACT["firmware"]["calibration_file"]
 
 
 def test_the_screen_is_laid_out_as_the_contract_says():
