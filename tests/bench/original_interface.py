@@ -1,16 +1,17 @@
 """Our firmware as a unit with the original interface only, and other firmwares made from ours, for tests.
 
-A copy of `firmware/ct6` gets a few lines appended to its modules; the copy is what `mfg run --firmware`
-loads. What our interface adds to the original one is not removed but walled off where every request
-passes, so that the rest of the firmware still finds all of its parts.
+What `mfg run --firmware` loads is a changed copy of `firmware/ct6`. The additions to the original interface
+go where a caller meets them: the paths of the REST interface, the settings, the low words in the stats.
+What lies behind them stays, so the copy is made from whatever our firmware has become.
 
-Source: CT6 interface description, 3.2 to 3.4 (paths, keys), 5.1 (configuration) and 6 (stats).
+Source: CT6 interface description, 3.2 to 3.4 (paths, settings), 5.1 (configuration) and 6 (stats).
 """
 
 from __future__ import annotations
 
+import ast
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware" / "ct6"
@@ -21,71 +22,40 @@ PATHS = (
     "get_file reset_wifi_config get_uptime get_stats get_config set_config power_cycle fw_version "
     "init_atm90e32_devs save_factory_cfg get_temperature set_wifi_led set_bluetooth_led"
 )
-CONFIG_KEYS = (
+# n in CTn stands for 1 to 6, as in the firmware's schema.
+SETTINGS = (
     "ASSY YDEV_UNIT_NAME YDEV_PRODUCT_ID YDEV_DEVICE_TYPE YDEV_SERVICE_LIST YDEV_GROUP_NAME YDEV_OS "
-    "YDEV_AYT_TCP_PORT_KEY BLUETOOTH_ON_KEY WIFI CTn_IGAIN CTn_IOFFSET CTn_TYPE CTn_NAME CS0_VOLTAGE_GAIN "
+    "YDEV_AYT_TCP_PORT_KEY BLUETOOTH_ON_KEY CTn_IGAIN CTn_IOFFSET CTn_TYPE CTn_NAME CS0_VOLTAGE_GAIN "
     "CS4_VOLTAGE_GAIN CS0_VOLTAGE_OFFSET CS4_VOLTAGE_OFFSET ZERO_POWER_GATE_WATTS LINE_FREQ_HZ ACTIVE "
     "MQTT_SERVER_ADDRESS MQTT_SERVER_PORT MQTT_TOPIC MQTT_USERNAME MQTT_PASSWORD MQTT_TX_PERIOD_MS "
     "PF_WATTS_THRESHOLD APP"
 )
-STATS_KEYS = (
-    "CT1 CT2 CT3 CT4 CT5 CT6 READ_TIME_NS RSSI BOARD_TEMPERATURE ASSY YDEV_UNIT_NAME FIRMWARE_VERSION "
-    "ACTIVE PF_WATTS_THRESHOLD"
-)
-PORT_KEYS = "TYPE NAME IRMS IPEAK VRMS PRMS PREACT PAPPARENT PF TEMP FREQ"
+HANDLERS = ("_do_", "_later_", "_wait_")
 
-# The main words alone: steps of 1 mA and 10 mV, cut off and not rounded.
-WALL = '''
+CHANGED_ROWS = """
 
-_ORIGINAL_PATHS = {paths!r}
-_ORIGINAL_KEYS = {keys!r}
-_ORIGINAL_STATS = {stats!r}
-_ORIGINAL_PORT = {port!r}
-_OriginalOrMore = Rest
+_CHANGED = {changed!r}
+ROWS = tuple([_CHANGED.get(row[0], row) for row in ROWS])
+"""
+HIDDEN_SETTINGS = """
+
+_HIDDEN = {hidden!r}
 
 
-def _is_original_key(key):
-    if len(key) > 4 and key[:2] == "CT" and key[2] in "123456" and key[3] == "_":
-        key = "CTn" + key[3:]
-    return key in _ORIGINAL_KEYS
+def _shown(rest, _args):
+    values = rest.config.shown()
+    for key in _HIDDEN:
+        values.pop(key, None)
+    return values
 
 
-def _main_words(port):
-    port = {{key: value for key, value in port.items() if key in _ORIGINAL_PORT}}
-    port["IRMS"] = int(port["IRMS"] * 1000 + 0.02) / 1000
-    port["VRMS"] = int(port["VRMS"] * 100 + 0.02) / 100
-    return port
+Rest._do_get_config = Rest._do_get_machine_config = _shown
+"""
+MAIN_WORDS = """
 
-
-def _original_stats(reply):
-    reply = {{key: value for key, value in reply.items() if key in _ORIGINAL_STATS}}
-    return {{key: _main_words(value) if isinstance(value, dict) else value for key, value in reply.items()}}
-
-
-class Rest(_OriginalOrMore):
-    """What the original interface offers, and no more."""
-
-    async def call(self, wanted):
-        path = wanted.path[1:] or "get_stats"
-        if path not in _ORIGINAL_PATHS:
-            raise NotFoundError("There is no /" + path)
-        if path == "set_config":
-            known = [key for key in wanted.args if _is_original_key(key.upper())]
-            wanted.args = {{key: wanted.args[key] for key in known}}
-            if not wanted.args:
-                raise ValueError("Config parameter unset")
-        reply, later = await super().call(wanted)
-        if path == "get_stats":
-            reply = _original_stats(reply)
-        elif path in ("get_config", "get_machine_config"):
-            reply = {{key: value for key, value in reply.items() if _is_original_key(key)}}
-        return reply, later
-'''
-
-DEFAULTS = """
-
-_OTHER_DEFAULTS = {defaults!r}
-ROWS = tuple([(row[0], _OTHER_DEFAULTS.get(row[0], row[1])) + row[2:] for row in ROWS])
+# Past the linter, which takes a second definition for a mistake.
+globals()["current_a"] = lambda main, low: main / 1000
+globals()["voltage_v"] = lambda main, low: main / 100
 """
 
 
@@ -97,10 +67,14 @@ def copied_firmware(folder: Path) -> Path:
 
 
 def with_original_interface(firmware: Path) -> Path:
-    """Wall off what a copied firmware offers beyond the original interface; returns the folder."""
-    lists = {"paths": PATHS, "keys": CONFIG_KEYS, "stats": STATS_KEYS, "port": PORT_KEYS}
-    wall = WALL.format(**{name: tuple(text.split()) for name, text in lists.items()})
-    _append(firmware / "app1" / "rest.py", wall)
+    """Take from a copied firmware what it offers beyond the original interface; returns the folder."""
+    app = firmware / "app1"
+    _cut_paths(app / "rest.py")
+    added = {name: row for name, row in _rows(firmware).items() if name not in SETTINGS.split()}
+    _change_rows(firmware, {name: (*row[:4], 0) for name, row in added.items()})  # no longer settable
+    hidden = tuple(key for name in added for key in _expanded(name))
+    _append(app / "rest.py", HIDDEN_SETTINGS.format(hidden=hidden))
+    _append(app / "registers.py", MAIN_WORDS)
     return firmware
 
 
@@ -108,14 +82,60 @@ def with_defaults(firmware: Path, defaults: Mapping[str, object]) -> Path:
     """Give a copied firmware other defaults by their names in its schema, such as CTn_IOFFSET; returns it.
 
     Raises:
-        ValueError: The schema has no such row.
+        ValueError: The schema has no such setting.
     """
-    schema = firmware / "app1" / "schema.py"
+    rows = _rows(firmware)
     for name in defaults:
-        if f'("{name}", ' not in schema.read_text(encoding="utf-8"):
+        if name not in rows:
             raise ValueError(f"The firmware has no setting {name!r}.")
-    _append(schema, DEFAULTS.format(defaults=dict(defaults)))
+    _change_rows(firmware, {name: (name, value, *rows[name][2:]) for name, value in defaults.items()})
     return firmware
+
+
+def paths_of(firmware: Path) -> set[str]:
+    """Return the paths that a firmware's REST interface serves, without their slash."""
+    return {path for path, _ in _handlers((firmware / "app1" / "rest.py").read_text(encoding="utf-8"))}
+
+
+def _handlers(source: str) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the path and the definition of every handler of the class Rest."""
+    (rest,) = (
+        node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == "Rest"
+    )
+    for node in rest.body:
+        name = getattr(node, "name", "")
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        for start in HANDLERS:
+            if name.startswith(start):
+                yield name.removeprefix(start), node
+
+
+def _cut_paths(rest: Path) -> None:
+    source = rest.read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    for path, node in reversed(list(_handlers(source))):
+        if path not in PATHS.split():
+            del lines[node.lineno - 1 : node.end_lineno]
+    rest.write_text("".join(lines), encoding="utf-8")
+
+
+def _rows(firmware: Path) -> dict[str, tuple]:
+    """Return the rows of a firmware's schema by name; the module is pure and runs here as it does there."""
+    scope: dict = {}
+    exec((firmware / "app1" / "schema.py").read_text(encoding="utf-8"), scope)
+    return {row[0]: row for row in scope["ROWS"]}
+
+
+def _change_rows(firmware: Path, changed: Mapping[str, tuple]) -> None:
+    if changed:
+        _append(firmware / "app1" / "schema.py", CHANGED_ROWS.format(changed=dict(changed)))
+
+
+def _expanded(name: str) -> list[str]:
+    if not name.startswith("CTn"):
+        return [name]
+    return [f"CT{port}{name.removeprefix('CTn')}" for port in range(1, 7)]
 
 
 def _append(path: Path, text: str) -> None:

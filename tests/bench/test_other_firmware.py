@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 from bench_station import BenchStation
-from original_interface import FIRMWARE, copied_firmware, with_defaults, with_original_interface
+from original_interface import (
+    FIRMWARE,
+    PATHS,
+    copied_firmware,
+    paths_of,
+    with_defaults,
+    with_original_interface,
+)
 
 from mfg.errors import DutError
 from mfg.fixtures.dut_api import DutApi
@@ -53,10 +60,16 @@ def test_the_original_shows_main_words_only_and_nothing_else(api: DutApi):
 
 
 def test_a_path_or_a_key_that_the_original_has_not_is_refused(api: DutApi):
-    with pytest.raises(DutError, match="There is no /get_registers"):
-        api.get("/get_registers")
+    for path in ("/get_features", "/get_windows", "/get_registers", "/set_registers"):
+        with pytest.raises(DutError, match=f"There is no {path}"):
+            api.get(path)
     with pytest.raises(DutError, match="Config parameter unset"):
         api.get("/set_config", {"CT1_PHASE": "12"})
+    assert "CT1_PHASE" not in api.config()
+
+
+def test_every_path_of_the_original_is_left_and_no_other(tmp_path: Path):
+    assert paths_of(with_original_interface(copied_firmware(tmp_path))) == set(PATHS.split())
 
 
 def test_other_defaults_hold_on_a_fresh_unit(api: DutApi):
