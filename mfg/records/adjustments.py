@@ -1,16 +1,24 @@
 """What the adjustment did to each channel, gathered from the measurements of a run.
 
-The names are those of `mfg/limits/ct6.toml`, tables `adjust_gains` and `verify_gains`.
+The names are those of `mfg/limits/ct6.toml`. What is left after the adjustment is the error at the high load
+point, where the gains were adjusted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mfg.records.record import SKIP, AdjustmentEntry, MeasurementEntry, PhaseEntry
-
-PORTS = (1, 2, 3, 4, 5, 6)
-PORTS_OF_CHIP = {"CS4": (1, 2, 3), "CS0": (4, 5, 6)}  # ct6-interface 1.2
+from mfg.records.points import (
+    HIGH,
+    PORTS,
+    PORTS_OF_CHIP,
+    PointKey,
+    PointValues,
+    last_measurements,
+    number_of,
+    point_values,
+)
+from mfg.records.record import AdjustmentEntry, MeasurementEntry, PhaseEntry
 
 
 def adjustments_of_phases(
@@ -26,43 +34,40 @@ def adjustments_of_phases(
         The two voltages (`CS4`, `CS0`), then `CT1` to `CT6`; a channel without any value is left out. A
         chip's voltage error is that of its worst port.
     """
-    found: dict[str, MeasurementEntry] = {}
-    for phase in phases:
-        if phase["outcome"] != SKIP:
-            found.update({entry["name"]: entry for entry in phase["measurements"]})
+    found, values = last_measurements(phases), point_values(phases)
     old = old_gains or {}
-    entries = [_voltage(chip, found, old.get(chip)) for chip in PORTS_OF_CHIP]
-    entries += [_current(port, found, old.get(f"CT{port}")) for port in PORTS]
+    entries = [_voltage(chip, found, values, old.get(chip)) for chip in PORTS_OF_CHIP]
+    entries += [_current(port, found, values, old.get(f"CT{port}")) for port in PORTS]
     return [entry for entry in entries if entry is not None]
 
 
 def _voltage(
-    chip: str, found: Mapping[str, MeasurementEntry], gain_old: int | None
+    chip: str, found: Mapping[str, MeasurementEntry], values: PointValues, gain_old: int | None
 ) -> AdjustmentEntry | None:
     key = chip.lower()
-    ports = [found.get(f"port{port}_voltage_error_pct") for port in PORTS_OF_CHIP[chip]]
+    ports = [values.errors.get(PointKey("voltage", HIGH, port)) for port in PORTS_OF_CHIP[chip]]
     after = _worst(entry for entry in ports if entry is not None)
     return _entry(
         chip,
         "voltage",
         found.get(f"{key}_voltage_before_pct"),
         after,
-        found.get(f"{key}_voltage_gain"),
+        _first(found, f"{key}_voltage_gain_counts", f"{key}_voltage_gain"),
         None,
         gain_old,
     )
 
 
 def _current(
-    port: int, found: Mapping[str, MeasurementEntry], gain_old: int | None
+    port: int, found: Mapping[str, MeasurementEntry], values: PointValues, gain_old: int | None
 ) -> AdjustmentEntry | None:
     return _entry(
         f"CT{port}",
         "current",
         found.get(f"port{port}_before_pct"),
-        found.get(f"port{port}_current_error_pct"),
-        found.get(f"port{port}_igain"),
-        found.get(f"port{port}_ioffset"),
+        values.errors.get(PointKey("current", HIGH, port)),
+        _first(found, f"port{port}_igain_counts", f"port{port}_igain"),
+        _first(found, f"port{port}_ioffset_counts", f"port{port}_ioffset"),
         gain_old,
     )
 
@@ -76,31 +81,31 @@ def _entry(
     offset: MeasurementEntry | None,
     gain_old: int | None,
 ) -> AdjustmentEntry | None:
-    if _number(before) is None and _number(after) is None and _number(gain) is None:
+    if number_of(before) is None and number_of(after) is None and number_of(gain) is None:
         return None
     return {
         "port": channel,
         "quantity": quantity,
-        "before_pct": _number(before),
-        "after_pct": _number(after),
+        "before_pct": number_of(before),
+        "after_pct": number_of(after),
         "low_pct": after["low"] if after else None,
         "high_pct": after["high"] if after else None,
-        "gain_old": gain_old if _number(gain) is not None else None,
+        "gain_old": gain_old if number_of(gain) is not None else None,
         "gain_new": _counts(gain),
         "offset": _counts(offset),
     }
 
 
+def _first(found: Mapping[str, MeasurementEntry], *names: str) -> MeasurementEntry | None:
+    """Return the measurement with the first of these names that occurs; older records have other names."""
+    return next((found[name] for name in names if name in found), None)
+
+
 def _worst(entries: Iterable[MeasurementEntry]) -> MeasurementEntry | None:
-    numbers = [(abs(value), entry) for entry in entries if (value := _number(entry)) is not None]
+    numbers = [(abs(value), entry) for entry in entries if (value := number_of(entry)) is not None]
     return max(numbers, key=lambda pair: pair[0])[1] if numbers else None
 
 
-def _number(entry: MeasurementEntry | None) -> float | None:
-    value = entry["value"] if entry else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _counts(entry: MeasurementEntry | None) -> int | None:
-    value = _number(entry)
+    value = number_of(entry)
     return None if value is None else round(value)

@@ -5,6 +5,7 @@ Importing `openhtf` parses `sys.argv`: whoever imports this module has blanked i
 
 from __future__ import annotations
 
+import copy
 import datetime
 import math
 import numbers
@@ -12,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 import openhtf
 from openhtf.core import measurements as htf_measurements
@@ -20,16 +21,13 @@ from openhtf.core import phase_executor
 from openhtf.core import test_record as htf_record
 from openhtf.util import validators as htf_validators
 
-from mfg.errors import MfgError
+from mfg.errors import MfgError, StationError
 from mfg.records.adjustments import adjustments_of_phases
+from mfg.records.calibration import CalibrationFacts
+from mfg.records.checks import MAX_INTEGER
+from mfg.records.outcomes import ERROR, FAIL, INDETERMINATE, PASS, SKIP, UNSET, VERDICTS, worst
 from mfg.records.record import (
-    ERROR,
-    FAIL,
-    MAX_INTEGER,
-    PASS,
     SCHEMA,
-    SKIP,
-    UNSET,
     AdjustmentEntry,
     AttachmentEntry,
     FirmwareFacts,
@@ -44,6 +42,7 @@ from mfg.records.record import (
     validate_record,
 )
 from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, safe_file_name
+from mfg.records.uncertainty import UncertaintyEntry
 
 MAX_TEXT = 4000  # characters of one text from a unit or an exception that a record keeps
 
@@ -66,6 +65,8 @@ class RunContext:
         old_gains: Gain in force while `before_pct` was taken, by channel (`CT1`, `CS4`, …).
         attachments: Files already written into the run folder.
         adjustments: Per channel; None gathers them from the measurements.
+        evaluations: Uncertainty of a measured value with its verdict, by phase and measurement.
+        calibration: What the calibration rests on, None in a run without one.
     """
 
     run_id: str
@@ -96,6 +97,8 @@ class RunContext:
     attachments: Sequence[StoredFile] = ()
     adjustments: Sequence[AdjustmentEntry] | None = None
     log_file: str = ""
+    evaluations: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    calibration: Mapping[str, Any] | None = None
 
 
 def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> Record:
@@ -107,13 +110,19 @@ def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext)
 
     Returns:
         A checked record. A measured number that is not finite is stored as text and has failed, and so
-        has its phase, whatever OpenHTF thought.
+        has its phase, whatever OpenHTF thought. An evaluation can make an outcome worse, never better. Of a
+        repeated phase the last try is the one that was evaluated.
 
     Raises:
-        StationError: A fact of the context does not fit a record.
+        StationError: A fact of the context does not fit a record, or an evaluation contradicts its value,
+            its limits or itself, or belongs to no measurement of the run.
     """
     start_ms = test_record.start_time_millis
-    phases = [_phase(phase, start_ms, context) for phase in test_record.phases]
+    evaluated = _evaluated(test_record, context)
+    phases = [
+        _phase(phase, start_ms, context, evaluated.get(position, {}))
+        for position, phase in enumerate(test_record.phases)
+    ]
     adjustments = context.adjustments
     if adjustments is None:
         adjustments = adjustments_of_phases(phases, context.old_gains)
@@ -147,6 +156,8 @@ def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext)
         "log_file": context.log_file,
         "openhtf": _own_view(test_record),
     }
+    if context.calibration is not None:
+        record["calibration"] = cast(CalibrationFacts, copy.deepcopy(dict(context.calibration)))
     return validate_record(record)
 
 
@@ -200,12 +211,34 @@ def _attachment(stored: StoredFile) -> AttachmentEntry:
     return {"name": stored.name, "file": stored.file, "sha256": stored.sha256}
 
 
-def _phase(phase: htf_record.PhaseRecord, start_ms: int, context: RunContext) -> PhaseEntry:
+def _evaluated(
+    test_record: htf_record.TestRecord, context: RunContext
+) -> dict[int, dict[str, Mapping[str, Any]]]:
+    """Sort the evaluations by the position of the phase they belong to: the last one of its name."""
+    last = {phase.name: position for position, phase in enumerate(test_record.phases)}
+    found: dict[int, dict[str, Mapping[str, Any]]] = {}
+    for (name, measurement), evaluation in context.evaluations.items():
+        position = last.get(name)
+        if position is None or measurement not in (test_record.phases[position].measurements or {}):
+            raise StationError(
+                f"{name} has an uncertainty for {measurement}, which it does not measure.",
+                "Tell the engineer; the unit is not judged.",
+            )
+        found.setdefault(position, {})[measurement] = evaluation
+    return found
+
+
+def _phase(
+    phase: htf_record.PhaseRecord,
+    start_ms: int,
+    context: RunContext,
+    evaluations: Mapping[str, Mapping[str, Any]],
+) -> PhaseEntry:
     measured = list((phase.measurements or {}).values())
-    entries = [_measurement(item) for item in measured]
+    entries = [_measurement(item, evaluations.get(item.name)) for item in measured]
     outcome = phase.outcome.value if phase.outcome is not None else ERROR
-    if outcome == PASS and any(map(_was_lowered, measured, entries)):
-        outcome = FAIL
+    if outcome == PASS:
+        outcome = _lowered(measured, entries)
     begin_ms = max(phase.start_time_millis, start_ms)
     end_ms = max(phase.end_time_millis or begin_ms, begin_ms)
     return {
@@ -219,9 +252,18 @@ def _phase(phase: htf_record.PhaseRecord, start_ms: int, context: RunContext) ->
     }
 
 
-def _was_lowered(measured: htf_measurements.Measurement, entry: MeasurementEntry) -> bool:
-    """Tell whether OpenHTF passed a measurement that a record does not: not finite, or set to None."""
-    return measured.outcome is htf_measurements.Outcome.PASS and entry["outcome"] != PASS
+def _lowered(measured: Sequence[htf_measurements.Measurement], entries: Sequence[MeasurementEntry]) -> str:
+    """Return the outcome of a phase that OpenHTF passed.
+
+    It is worse where a measurement that OpenHTF passed is not finite, set to None, or judged by its
+    uncertainty.
+    """
+    lowered = {
+        entry["outcome"]
+        for item, entry in zip(measured, entries, strict=True)
+        if item.outcome is htf_measurements.Outcome.PASS and entry["outcome"] != PASS
+    }
+    return PASS if not lowered else INDETERMINATE if lowered == {INDETERMINATE} else FAIL
 
 
 def _error(phase: htf_record.PhaseRecord, outcome: str) -> PhaseError | None:
@@ -251,7 +293,9 @@ def _exception(raised: BaseException) -> PhaseError:
     return {"kind": kind, "message": clean_text(raised) or kind}
 
 
-def _measurement(measured: htf_measurements.Measurement) -> MeasurementEntry:
+def _measurement(
+    measured: htf_measurements.Measurement, evaluation: Mapping[str, Any] | None = None
+) -> MeasurementEntry:
     value, finite = _value(measured)
     outcome = measured.outcome.value if measured.outcome.value in (PASS, FAIL) else UNSET
     if value is None:
@@ -259,7 +303,7 @@ def _measurement(measured: htf_measurements.Measurement) -> MeasurementEntry:
     elif not finite:
         outcome = FAIL
     low, high, expected = _limits(measured.validators)
-    return {
+    entry: MeasurementEntry = {
         "name": measured.name,
         "value": value,
         "unit": _unit(measured),
@@ -269,6 +313,13 @@ def _measurement(measured: htf_measurements.Measurement) -> MeasurementEntry:
         "outcome": outcome,
         "limit_source": clean_text(measured.docstring or ""),
     }
+    # A value that was not set or is no number has no uncertainty, and has not passed already.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if evaluation is not None and is_number and outcome != UNSET:
+        entry["uncertainty"] = cast(UncertaintyEntry, copy.deepcopy(dict(evaluation)))
+        if evaluation.get("verdict") in VERDICTS:
+            entry["outcome"] = worst(outcome, evaluation["verdict"])
+    return entry
 
 
 def _value(measured: htf_measurements.Measurement) -> tuple[Value, bool]:

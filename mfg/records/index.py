@@ -20,9 +20,10 @@ from mfg.records.record import MeasurementEntry, Record, load_record
 from mfg.records.run_folder import is_complete, run_folders, serial_folder_name
 
 INDEX_FILE = "index.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 5.0
 
+# The tables of version 1. A new file takes the same steps from here as an old one.
 _TABLES = """
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY,
@@ -80,7 +81,15 @@ CREATE TABLE macs (
 ) STRICT;
 """
 # What brings a store of version n to n + 1, at position n - 1.
-_MIGRATIONS: tuple[str, ...] = ()
+_MIGRATIONS: tuple[str, ...] = (
+    """
+ALTER TABLE measurements ADD COLUMN expanded_uncertainty REAL;  -- U, in the unit of the value
+ALTER TABLE measurements ADD COLUMN k REAL;
+ALTER TABLE measurements ADD COLUMN dof REAL;                    -- effective; NULL beside a k: infinite
+ALTER TABLE measurements ADD COLUMN conformity_probability REAL;
+ALTER TABLE measurements ADD COLUMN verdict TEXT;                -- of the decision rule
+""",
+)
 _ASK_ENGINEER = "Tell the engineer; the records themselves are not touched."
 
 
@@ -217,8 +226,8 @@ class RecordIndex:
     def _migrate(self, version: int | None) -> None:
         if version is None:
             self._script("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;" + _TABLES)
-            self._connection.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
-            return
+            self._connection.execute("INSERT INTO meta VALUES ('schema_version', '1')")
+            version = 1
         for script in _MIGRATIONS[version - 1 :]:
             self._script(script)
         self._connection.execute(
@@ -280,7 +289,7 @@ class RecordIndex:
             row = (run_id, position, phase["case"], phase["name"], phase["outcome"], phase["seconds"], text)
             self._connection.execute("INSERT INTO phases VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             self._connection.executemany(
-                "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO measurements VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(run_id, position, phase["name"], *_measured(entry)) for entry in phase["measurements"]],
             )
 
@@ -518,4 +527,9 @@ def _measured(entry: MeasurementEntry) -> tuple[Any, ...]:
     value = entry["value"]
     number = float(value) if isinstance(value, int | float) else None
     text = value if isinstance(value, str) else None
-    return (entry["name"], number, text, entry["unit"], entry["low"], entry["high"], entry["outcome"])
+    row = (entry["name"], number, text, entry["unit"], entry["low"], entry["high"], entry["outcome"])
+    held = entry.get("uncertainty")
+    if held is None:
+        return (*row, None, None, None, None, None)
+    judged = (held["expanded"], held["k"], held["dof"], held["conformity_probability"], held["verdict"])
+    return (*row, *judged)

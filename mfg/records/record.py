@@ -7,32 +7,46 @@ higher. Keys that this reader does not know are kept and ignored, so that a reco
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from mfg.errors import StationError
+from mfg.records.calibration import CalibrationFacts, is_calibration
+from mfg.records.checks import (
+    has_keys,
+    is_flag,
+    is_integer,
+    is_number,
+    is_seconds,
+    is_text,
+    is_utc,
+    is_value,
+    list_of,
+    one_of,
+    optional,
+    wrong,
+)
+from mfg.records.figures import decimals_for, uncertainty_figure
+
+# The words are found here too: who reads a record needs them.
+from mfg.records.outcomes import ABORTED as ABORTED
+from mfg.records.outcomes import ERROR as ERROR
+from mfg.records.outcomes import FAIL as FAIL
+from mfg.records.outcomes import INDETERMINATE as INDETERMINATE
+from mfg.records.outcomes import MEASUREMENT_OUTCOMES as MEASUREMENT_OUTCOMES
+from mfg.records.outcomes import NOT_CALIBRATED as NOT_CALIBRATED
+from mfg.records.outcomes import OUTCOMES as OUTCOMES
+from mfg.records.outcomes import PARTLY_CALIBRATED as PARTLY_CALIBRATED
+from mfg.records.outcomes import PASS as PASS
+from mfg.records.outcomes import PHASE_OUTCOMES as PHASE_OUTCOMES
+from mfg.records.outcomes import SKIP as SKIP
+from mfg.records.outcomes import UNSET as UNSET
 from mfg.records.run_folder import PUBLIC, RECORD_FILE, RunFolder, write_atomic
+from mfg.records.uncertainty import UncertaintyEntry, check_uncertainty
 
 SCHEMA = 1
 MAX_RECORD_BYTES = 64 * 1024 * 1024
-MAX_INTEGER = 2**63 - 1  # what the index can hold
-
-PASS = "PASS"
-FAIL = "FAIL"
-ERROR = "ERROR"
-SKIP = "SKIP"
-UNSET = "UNSET"
-ABORTED = "ABORTED"
-NOT_CALIBRATED = "NOT CALIBRATED"
-PARTLY_CALIBRATED = "PARTLY CALIBRATED"
-
-OUTCOMES = (PASS, FAIL, ERROR, ABORTED, NOT_CALIBRATED, PARTLY_CALIBRATED)
-PHASE_OUTCOMES = (PASS, FAIL, ERROR, SKIP)
-MEASUREMENT_OUTCOMES = (PASS, FAIL, UNSET)
 
 Value = float | int | str | bool | None
 
@@ -61,6 +75,7 @@ class FirmwareFacts(TypedDict):
     version: str
     micropython: NotRequired[str]
     sha256: NotRequired[str]
+    source: NotRequired[str]  # firmware/ct6 of the station, or the folder that was named instead
 
 
 class InstrumentFacts(TypedDict):
@@ -84,6 +99,7 @@ class MeasurementEntry(TypedDict):
     expected: Value  # what it must equal; a regular expression between slashes when it must match one
     outcome: str
     limit_source: str
+    uncertainty: NotRequired[UncertaintyEntry]
 
 
 class PhaseError(TypedDict):
@@ -162,176 +178,98 @@ class Record(TypedDict):
     attachments: list[AttachmentEntry]
     adjustments: list[AdjustmentEntry]
     log_file: str
+    calibration: NotRequired[CalibrationFacts]  # of a run that compared the unit with a reference
     openhtf: NotRequired[dict[str, Any]]  # OpenHTF's own view of the run, for whoever doubts ours
 
 
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
-_Check = Callable[[Any, str], None]
-
-
-def _wrong(where: str, value: object, allowed: str) -> StationError:
-    return StationError(
-        f"The record's {where} is {repr(value)[:80]}; it must be {allowed}.",
-        "Keep the file and tell the engineer; the record was edited, cut short or made by other software.",
-    )
-
-
-def _text(value: Any, where: str) -> None:
-    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise _wrong(where, value, "a text of Unicode characters")
-
-
-def _flag(value: Any, where: str) -> None:
-    if not isinstance(value, bool):
-        raise _wrong(where, value, "true or false")
-
-
-def _integer(value: Any, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_INTEGER:
-        raise _wrong(where, value, "a whole number of at most 63 bits")
-
-
-def _number(value: Any, where: str) -> None:
-    if isinstance(value, int):
-        _integer(value, where)
-    elif not isinstance(value, float) or not math.isfinite(value):
-        raise _wrong(where, value, "a finite number")
-
-
-def _seconds(value: Any, where: str) -> None:
-    _number(value, where)
-    if value < 0:
-        raise _wrong(where, value, "0 or more")
-
-
-def _value(value: Any, where: str) -> None:
-    if isinstance(value, str):
-        _text(value, where)
-    elif value is not None and not isinstance(value, bool):
-        _number(value, where)
-
-
-def _utc(value: Any, where: str) -> None:
-    if not isinstance(value, str) or not _UTC.fullmatch(value):
-        raise _wrong(where, value, "a UTC time like 2026-11-20T12:03:54.123Z")
-
-
-def _optional(check: _Check) -> _Check:
-    def checked(value: Any, where: str) -> None:
-        if value is not None:
-            check(value, where)
-
-    return checked
-
-
-def _one_of(choices: Sequence[str]) -> _Check:
-    def checked(value: Any, where: str) -> None:
-        if value not in choices:
-            raise _wrong(where, value, f"one of {', '.join(choices)}")
-
-    return checked
-
-
-def _list_of(check: _Check) -> _Check:
-    def checked(value: Any, where: str) -> None:
-        if not isinstance(value, list):
-            raise _wrong(where, value, "a list")
-        for number, item in enumerate(value):
-            check(item, f"{where}[{number}]")
-
-    return checked
-
-
-def _object(keys: Mapping[str, _Check], optional: Mapping[str, _Check] | None = None) -> _Check:
-    may = optional or {}
-
-    def checked(value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise _wrong(where, value, "an object")
-        dotted = f"{where}." if where else ""
-        for key, check in keys.items():
-            if key not in value:
-                raise _wrong(f"{dotted}{key}", None, "there")
-            check(value[key], f"{dotted}{key}")
-        for key, check in may.items():
-            if key in value:
-                check(value[key], f"{dotted}{key}")
-
-    return checked
-
-
-_MEASUREMENT = _object(
+_PLAIN_MEASUREMENT = has_keys(
     {
-        "name": _text,
-        "value": _value,
-        "unit": _text,
-        "low": _optional(_number),
-        "high": _optional(_number),
-        "expected": _value,
-        "outcome": _one_of(MEASUREMENT_OUTCOMES),
-        "limit_source": _text,
+        "name": is_text,
+        "value": is_value,
+        "unit": is_text,
+        "low": optional(is_number),
+        "high": optional(is_number),
+        "expected": is_value,
+        "outcome": one_of(MEASUREMENT_OUTCOMES),
+        "limit_source": is_text,
     }
 )
-_PHASE = _object(
+
+
+def _is_measurement(value: Any, where: str) -> None:
+    _PLAIN_MEASUREMENT(value, where)
+    check_uncertainty(value, where)
+
+
+_PHASE = has_keys(
     {
-        "case": _optional(_integer),
-        "name": _text,
-        "outcome": _one_of(PHASE_OUTCOMES),
-        "start_s": _seconds,
-        "seconds": _seconds,
-        "measurements": _list_of(_MEASUREMENT),
-        "error": _optional(_object({"kind": _text, "message": _text}, {"action": _text})),
+        "case": optional(is_integer),
+        "name": is_text,
+        "outcome": one_of(PHASE_OUTCOMES),
+        "start_s": is_seconds,
+        "seconds": is_seconds,
+        "measurements": list_of(_is_measurement),
+        "error": optional(has_keys({"kind": is_text, "message": is_text}, {"action": is_text})),
     }
 )
-_ADJUSTMENT = _object(
+_ADJUSTMENT = has_keys(
     {
-        "port": _text,
-        "quantity": _one_of(("current", "voltage")),
-        "before_pct": _optional(_number),
-        "after_pct": _optional(_number),
-        "low_pct": _optional(_number),
-        "high_pct": _optional(_number),
-        "gain_old": _optional(_integer),
-        "gain_new": _optional(_integer),
-        "offset": _optional(_integer),
+        "port": is_text,
+        "quantity": one_of(("current", "voltage")),
+        "before_pct": optional(is_number),
+        "after_pct": optional(is_number),
+        "low_pct": optional(is_number),
+        "high_pct": optional(is_number),
+        "gain_old": optional(is_integer),
+        "gain_new": optional(is_integer),
+        "offset": optional(is_integer),
     }
 )
-_RECORD = _object(
+_RECORD = has_keys(
     {
-        "schema": _integer,
-        "run_id": _text,
-        "serial_number": _text,
-        "assembly": _text,
-        "mac": _text,
-        "product": _text,
-        "mode": _text,
-        "slot": _integer,
-        "emulated": _flag,
-        "backend": _text,
-        "station": _object(
-            {"id": _text, "file_sha256": _text, "software": _text, "git": _text}, {"adaptor": _text}
+        "schema": is_integer,
+        "run_id": is_text,
+        "serial_number": is_text,
+        "assembly": is_text,
+        "mac": is_text,
+        "product": is_text,
+        "mode": is_text,
+        "slot": is_integer,
+        "emulated": is_flag,
+        "backend": is_text,
+        "station": has_keys(
+            {"id": is_text, "file_sha256": is_text, "software": is_text, "git": is_text}, {"adaptor": is_text}
         ),
-        "limits": _object({"file": _text, "revision": _text, "sha256": _text}),
-        "firmware": _object({"version": _text}, {"micropython": _text, "sha256": _text}),
-        "instruments": _list_of(
-            _object(
-                {"role": _text, "maker": _text, "model": _text, "serial_number": _text, "firmware": _text}
+        "limits": has_keys({"file": is_text, "revision": is_text, "sha256": is_text}),
+        "firmware": has_keys(
+            {"version": is_text}, {"micropython": is_text, "sha256": is_text, "source": is_text}
+        ),
+        "instruments": list_of(
+            has_keys(
+                {
+                    "role": is_text,
+                    "maker": is_text,
+                    "model": is_text,
+                    "serial_number": is_text,
+                    "firmware": is_text,
+                }
             )
         ),
-        "operator": _text,
-        "started_utc": _utc,
-        "ended_utc": _utc,
-        "bench_seconds": _seconds,
-        "wall_seconds": _seconds,
-        "outcome": _one_of(OUTCOMES),
-        "outcome_reasons": _list_of(_text),
-        "next_action": _text,
-        "retest": _flag,
-        "phases": _list_of(_PHASE),
-        "attachments": _list_of(_object({"name": _text, "file": _text, "sha256": _text})),
-        "adjustments": _list_of(_ADJUSTMENT),
-        "log_file": _text,
-    }
+        "operator": is_text,
+        "started_utc": is_utc,
+        "ended_utc": is_utc,
+        "bench_seconds": is_seconds,
+        "wall_seconds": is_seconds,
+        "outcome": one_of(OUTCOMES),
+        "outcome_reasons": list_of(is_text),
+        "next_action": is_text,
+        "retest": is_flag,
+        "phases": list_of(_PHASE),
+        "attachments": list_of(has_keys({"name": is_text, "file": is_text, "sha256": is_text})),
+        "adjustments": list_of(_ADJUSTMENT),
+        "log_file": is_text,
+    },
+    {"calibration": is_calibration},
 )
 
 
@@ -349,7 +287,7 @@ def validate_record(data: Any) -> Record:
             the message names the key.
     """
     if not isinstance(data, dict):
-        raise _wrong("content", data, "an object")
+        raise wrong("content", data, "an object")
     schema = data.get("schema")
     if isinstance(schema, int) and schema > SCHEMA:
         raise StationError(
@@ -357,7 +295,7 @@ def validate_record(data: Any) -> Record:
             "Use the software that made it, or a newer one.",
         )
     if schema != SCHEMA or isinstance(schema, bool):
-        raise _wrong("schema", schema, str(SCHEMA))
+        raise wrong("schema", schema, str(SCHEMA))
     _RECORD(data, "")
     return cast(Record, data)
 
@@ -451,6 +389,7 @@ class Failure:
     value: str  # with unit; empty for an error
     limit: str  # empty for an error
     message: str = ""
+    outcome: str = FAIL  # INDETERMINATE where the limit allows the value and its uncertainty does not
 
 
 def number_text(value: Value) -> str:
@@ -492,6 +431,19 @@ def limit_text(entry: MeasurementEntry) -> str:
     return "–"  # noqa: RUF001 - the dash a reader expects for "no limit"
 
 
+def accept_text(entry: MeasurementEntry) -> str:
+    """Write where a value passes by its decision rule; a dash without an uncertainty."""
+    held = entry.get("uncertainty")
+    if held is None:
+        return "–"  # noqa: RUF001 - as above
+    low, high = held["accept_low"], held["accept_high"]
+    if low is not None and high is not None and low > high:
+        return "nowhere: the uncertainty fills the limits"
+    places = decimals_for(held["expanded"]) + 1
+    digits = [None if limit is None else round(limit, places) for limit in (low, high)]
+    return limit_text({**entry, "low": digits[0], "high": digits[1], "expected": None})
+
+
 def failures(record: Record) -> list[Failure]:
     """List everything that failed in a run, in the order it happened.
 
@@ -499,8 +451,8 @@ def failures(record: Record) -> list[Failure]:
         record: A checked record.
 
     Returns:
-        Measurements that failed or were never set, and phases that ended in an error. A try that was
-        repeated is left out.
+        Measurements that failed, are indeterminate or were never set, and phases that ended in an error. A
+        try that was repeated is left out.
     """
     found: list[Failure] = []
     for phase in record["phases"]:
@@ -508,10 +460,20 @@ def failures(record: Record) -> list[Failure]:
             continue
         for entry in phase["measurements"]:
             if entry["outcome"] != PASS:
-                found.append(
-                    Failure(phase["case"], phase["name"], entry["name"], value_text(entry), limit_text(entry))
-                )
+                found.append(_failure(phase, entry))
         error = phase["error"]
         if error is not None:
             found.append(Failure(phase["case"], phase["name"], error["kind"], "", "", error["message"]))
     return found
+
+
+def _failure(phase: PhaseEntry, entry: MeasurementEntry) -> Failure:
+    held = entry.get("uncertainty")
+    value, limit = value_text(entry), limit_text(entry)
+    if held is not None:
+        unit = f" {entry['unit']}" if entry["unit"] else ""
+        value, limit = (
+            f"{value}, U = {uncertainty_figure(held['expanded'])}{unit}",
+            f"{limit}, passes {accept_text(entry)}",
+        )
+    return Failure(phase["case"], phase["name"], entry["name"], value, limit, outcome=entry["outcome"])

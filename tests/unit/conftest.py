@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import calibrated_record
 import pytest
 
 from mfg.records.adjustments import adjustments_of_phases
@@ -112,6 +113,34 @@ PHASES: list[tuple[int | None, str, float, list[tuple[Any, ...]]]] = [
 ]
 
 
+def build_calibrated_record(**changes: Any) -> Record:
+    """Build the record of a good run that calibrated at three loads; `changes` replace top-level keys."""
+    record: Any = build_record()
+    by_name = {phase["name"]: phase for phase in record["phases"]}
+    by_name["adjust_gains"]["name"] = "adjust_registers"
+    by_name["adjust_gains"]["measurements"] = calibrated_record.adjust_registers()
+    by_name["verify_gains"]["name"] = "verify_points"
+    by_name["verify_gains"]["measurements"] = calibrated_record.verify_points()
+    stored = copy.deepcopy(by_name["store_calibration"]) | {"name": "verify_stored", "seconds": 14.2}
+    stored["measurements"] = calibrated_record.verify_points(("stored",))
+    no_load = copy.deepcopy(stored) | {"name": "verify_no_load", "seconds": 3.1}
+    no_load["measurements"] = calibrated_record.verify_no_load()
+    position = record["phases"].index(by_name["switch_load_off"])
+    record["phases"][position + 2 : position + 2] = [stored, no_load]
+    start_s = 0.0
+    for phase in record["phases"]:
+        phase["start_s"], start_s = round(start_s, 3), start_s + phase["seconds"]
+    nominal = {f"CT{port}": 42720 for port in range(1, 7)} | {"CS0": 55600, "CS4": 55600}
+    record["adjustments"] = adjustments_of_phases(record["phases"], nominal)
+    record["calibration"] = calibrated_record.calibration_facts()
+    record["bench_seconds"] = round(start_s, 1)
+    thermometer = {"role": "thermometer", "maker": "EMU-BENCH", "model": "TH1"}
+    record["instruments"].append(thermometer | {"serial_number": "TH000004", "firmware": "1.0"})
+    record["attachments"] = [{"name": "windows of the calibration", "file": "windows.csv", "sha256": SHA}]
+    record |= copy.deepcopy(changes)
+    return validate_record(record)
+
+
 def build_record(**changes: Any) -> Record:
     """Build the record of a good run on the emulated bench; `changes` replace top-level keys."""
     phases: list[dict[str, Any]] = []
@@ -194,3 +223,9 @@ def build_record(**changes: Any) -> Record:
 def make_record() -> Callable[..., Record]:
     """Give a builder of valid records."""
     return build_record
+
+
+@pytest.fixture(scope="session")
+def make_calibrated_record() -> Callable[..., Record]:
+    """Give a builder of valid records of a calibration at three loads."""
+    return build_calibrated_record

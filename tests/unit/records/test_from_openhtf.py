@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import calibrated_record
 import pytest
 
 _argv, sys.argv = sys.argv, sys.argv[:1]  # importing OpenHTF parses the command line
@@ -306,6 +308,92 @@ def test_adjustments_are_gathered_from_the_measurements():
         "gain_new": 42157,
         "offset": 0,
     }
+
+
+def test_what_is_left_after_the_adjustment_is_the_error_at_the_high_point(make_calibrated_record: Any):
+    voltage, other_voltage, *currents = make_calibrated_record()["adjustments"]
+    assert (voltage["after_pct"], other_voltage["after_pct"]) == (0.011, -0.008)
+    assert [entry["after_pct"] for entry in currents][:2] == [0.012, -0.008]
+    assert (currents[0]["gain_new"], voltage["gain_new"], currents[0]["offset"]) == (42157, 55153, 0)
+
+
+def evaluated(value: float, evaluation: Any, limit: float = 0.5) -> tuple[Any, MeasurementEntry, PhaseEntry]:
+    """Measure `x` in a phase and record it with an evaluation."""
+
+    @htf.measures(htf.Measurement("x").in_range(-limit, limit).with_units("pct"))
+    def good(test: htf.TestApi) -> None:
+        test.measurements.x = value
+
+    record = record_from_openhtf(run(good), replace(CONTEXT, evaluations={("good", "x"): evaluation}))
+    record_to_json(record)
+    phase = phase_of(record, "good")
+    return record, phase["measurements"][0], phase
+
+
+LINES = [calibrated_record.line("reference, specification", 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"), [(0.1, "PASS"), (-0.4, "INDETERMINATE"), (0.6, "FAIL"), (2.0, "FAIL")]
+)
+def test_the_verdict_of_an_evaluation_decides_and_never_betters_openhtf(value: float, outcome: str):
+    evaluation = calibrated_record.uncertainty(value, -0.5, 0.5, LINES)
+    record, entry, phase = evaluated(value, evaluation)
+    assert (entry["outcome"], phase["outcome"]) == (outcome, outcome)
+    assert entry["uncertainty"] == evaluation
+    assert record["openhtf"]["outcome"] == ("PASS" if abs(value) <= 0.5 else "FAIL")
+
+
+def test_an_evaluation_that_contradicts_its_value_is_refused():
+    with pytest.raises(StationError, match="verdict"):
+        evaluated(0.45, calibrated_record.uncertainty(0.45, -0.5, 0.5, LINES, verdict="PASS"))
+    with pytest.raises(StationError, match="accept_low"):
+        evaluated(0.1, calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES), limit=0.6)
+
+
+def test_an_evaluation_of_what_was_never_measured_is_refused():
+    def good(test: htf.TestApi) -> None:
+        return
+
+    for key in (("good", "x"), ("gone", "x")):
+        with pytest.raises(StationError, match="does not measure"):
+            record_from_openhtf(run(good), replace(CONTEXT, evaluations={key: {}}))
+
+
+@pytest.mark.parametrize("value", [math.nan, None])
+def test_what_is_no_number_keeps_no_uncertainty(value: Any):
+    _, entry, phase = evaluated(value, calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES))
+    assert "uncertainty" not in entry
+    assert phase["outcome"] == "FAIL"
+
+
+def test_an_evaluation_belongs_to_the_last_try_of_a_phase():
+    tries: list[float] = [0.3, 0.1]
+
+    @htf.PhaseOptions(repeat_limit=2)
+    @htf.measures(htf.Measurement("x").in_range(-0.5, 0.5))
+    def good(test: htf.TestApi) -> htf.PhaseResult | None:
+        test.measurements.x = value = tries.pop(0)
+        return htf.PhaseResult.REPEAT if value == 0.3 else None
+
+    evaluations = {("good", "x"): calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES)}
+    record = record_from_openhtf(run(good), replace(CONTEXT, evaluations=evaluations))
+    held = [
+        "uncertainty" in phase["measurements"][0] for phase in record["phases"] if phase["name"] == "good"
+    ]
+    assert held == [False, True]
+
+
+def test_the_facts_of_a_calibration_are_recorded_and_checked():
+    def good(test: htf.TestApi) -> None:
+        return
+
+    facts = calibrated_record.calibration_facts()
+    record = record_from_openhtf(run(good), replace(CONTEXT, calibration=facts))
+    assert record["calibration"] == facts
+    assert "calibration" not in record_from_openhtf(run(good), CONTEXT)
+    with pytest.raises(StationError, match="waivers"):
+        record_from_openhtf(run(good), replace(CONTEXT, calibration=facts | {"waivers": "none"}))
 
 
 def test_text_is_made_storable():

@@ -177,16 +177,118 @@ def test_another_database_is_refused_and_left_alone(tmp_path: Path):
         RecordIndex(tmp_path)
 
 
+# What version 1 of the index made of a new file.
+VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, folder TEXT NOT NULL, serial_number TEXT NOT NULL, assembly TEXT NOT NULL,
+    product TEXT NOT NULL, mode TEXT NOT NULL, slot INTEGER NOT NULL, emulated INTEGER NOT NULL,
+    backend TEXT NOT NULL, station TEXT NOT NULL, software TEXT NOT NULL, limits_revision TEXT NOT NULL,
+    firmware TEXT NOT NULL, operator TEXT NOT NULL, started_utc TEXT NOT NULL, ended_utc TEXT NOT NULL,
+    bench_seconds REAL NOT NULL, outcome TEXT NOT NULL, retest INTEGER NOT NULL
+) STRICT;
+CREATE INDEX runs_by_unit ON runs (serial_number, started_utc);
+CREATE TABLE phases (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, position INTEGER NOT NULL, number INTEGER,
+    name TEXT NOT NULL, outcome TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL,
+    PRIMARY KEY (run_id, position)
+) STRICT;
+CREATE TABLE measurements (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, position INTEGER NOT NULL, phase TEXT NOT NULL,
+    name TEXT NOT NULL, number REAL, text TEXT, unit TEXT NOT NULL, low REAL, high REAL, outcome TEXT NOT NULL
+) STRICT;
+CREATE INDEX measurements_by_run ON measurements (run_id);
+CREATE INDEX measurements_by_name ON measurements (name);
+CREATE TABLE macs (
+    mac TEXT NOT NULL, serial_number TEXT NOT NULL, emulated INTEGER NOT NULL, run_id TEXT NOT NULL,
+    PRIMARY KEY (mac, emulated), UNIQUE (serial_number, emulated)
+) STRICT;
+INSERT INTO meta VALUES ('schema_version', '1');
+"""
+
+
+def make_version_1(root: Path, record: Record, folder: Path) -> None:
+    """Write an index as version 1 left it behind, with one run in it."""
+    connection = sqlite3.connect(root / INDEX_FILE)
+    connection.executescript(VERSION_1)
+    columns = list(index_module._run_columns(record, f"{folder.parent.name}/{folder.name}").values())
+    connection.execute(f"INSERT INTO runs VALUES ({', '.join('?' * len(columns))})", columns)
+    for position, phase in enumerate(record["phases"]):
+        row = (
+            record["run_id"],
+            position,
+            phase["case"],
+            phase["name"],
+            phase["outcome"],
+            phase["seconds"],
+            "",
+        )
+        connection.execute("INSERT INTO phases VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        for entry in phase["measurements"]:
+            measured = (record["run_id"], position, phase["name"], *index_module._measured(entry)[:7])
+            connection.execute(f"INSERT INTO measurements VALUES ({', '.join('?' * 10)})", measured)
+    mac = (record["mac"], record["serial_number"], int(record["emulated"]), record["run_id"])
+    connection.execute("INSERT INTO macs VALUES (?, ?, ?, ?)", mac)
+    connection.commit()
+    connection.close()
+
+
+def test_an_index_of_version_1_is_migrated_and_keeps_its_runs(
+    tmp_path: Path, make_record: Make, make_calibrated_record: Make
+):
+    make_version_1(tmp_path, *store(tmp_path, make_record, 1))
+    with RecordIndex(tmp_path) as index:
+        assert index.select("SELECT value FROM meta")[1] == [("2",)]
+        assert len(index.runs("SN1823")) == 1
+        query = "SELECT count(*), count(verdict), count(k) FROM measurements"
+        ((old, *judged),) = index.select(query)[1]
+        assert (old > 50, judged) == (True, [0, 0])
+        index.add(*store(tmp_path, make_calibrated_record, 2))
+    migrated = dump(tmp_path)
+    (tmp_path / INDEX_FILE).unlink()
+    assert rebuild_index(tmp_path).runs == 2
+    assert dump(tmp_path) == migrated
+    assert _columns(tmp_path)[-5:] == [
+        "expanded_uncertainty",
+        "k",
+        "dof",
+        "conformity_probability",
+        "verdict",
+    ]
+
+
+def _columns(root: Path) -> list[str]:
+    with RecordIndex(root) as index:
+        return index.select("SELECT * FROM measurements")[0]
+
+
+def test_uncertainty_and_verdict_of_a_value_can_be_asked_for(tmp_path: Path, make_calibrated_record: Make):
+    with RecordIndex(tmp_path) as index:
+        index.add(*store(tmp_path, make_calibrated_record, 1))
+        _, rows = index.select(
+            "SELECT number, expanded_uncertainty, k, dof, conformity_probability, verdict FROM measurements"
+            " WHERE name = 'port1_high_current_error_pct'"
+        )
+        ((least,),) = index.select("SELECT min(conformity_probability) FROM measurements")[1]
+    ((number, expanded, k, dof, probability, verdict),) = rows
+    assert (number, k, verdict) == (0.012, 2.0, "PASS")
+    assert 0.2 < expanded < 0.33
+    assert dof is None or dof > 1e5
+    assert 0.97 < least <= probability <= 1
+
+
 def test_an_older_schema_is_migrated_in_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     RecordIndex(tmp_path).close()
-    monkeypatch.setattr(index_module, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(index_module, "_MIGRATIONS", ("ALTER TABLE runs ADD COLUMN x TEXT;\nNONSENSE;",))
+    newest, known = index_module.SCHEMA_VERSION, index_module._MIGRATIONS
+    monkeypatch.setattr(index_module, "SCHEMA_VERSION", newest + 1)
+    bad = "ALTER TABLE runs ADD COLUMN x TEXT;\nNONSENSE;"
+    monkeypatch.setattr(index_module, "_MIGRATIONS", (*known, bad))
     with pytest.raises(StationError, match="syntax"):
         RecordIndex(tmp_path)
-    monkeypatch.setattr(index_module, "_MIGRATIONS", ("ALTER TABLE runs ADD COLUMN x TEXT;",))
+    monkeypatch.setattr(index_module, "_MIGRATIONS", (*known, "ALTER TABLE runs ADD COLUMN x TEXT;"))
     with RecordIndex(tmp_path) as index:
         assert "x" in index.select("SELECT * FROM runs")[0]
-        assert index.select("SELECT value FROM meta")[1] == [("2",)]
+        assert index.select("SELECT value FROM meta")[1] == [(str(newest + 1),)]
 
 
 def test_a_locked_index_is_waited_for_and_then_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -125,16 +125,52 @@ def test_names_any_key_that_is_missing(make_record: Make):
             validate_record(record)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("reference", "due"), "2026-02-30", "calibration.reference.due"),
+        (("reference", "overridden_by"), None, "calibration.reference.overridden_by"),
+        (("instruments", 0, "certificate"), 7, r"calibration.instruments\[0\].certificate"),
+        (("load_points", 1, "name"), "High!", r"calibration.load_points\[1\].name"),
+        (("load_points", 1, "current_a"), 0, r"calibration.load_points\[1\].current_a"),
+        (("registers", "CS4", "0x61"), 65536, "calibration.registers.CS4.0x61"),
+        (("registers",), {"CS1": {}}, "calibration.registers key"),
+        (("registers",), {"CS4": {"61": 1}}, "calibration.registers.CS4 key"),
+        (("windows_file",), "../windows.csv", "calibration.windows_file"),
+        (("not_done",), "nothing", "calibration.not_done"),
+        (("conditions", "ambient_degc"), math.nan, "calibration.conditions.ambient_degc"),
+        (("waivers",), [None], r"calibration.waivers\[0\]"),
+    ],
+)
+def test_names_the_fact_of_a_calibration_that_is_wrong(
+    make_calibrated_record: Make, path: tuple[Any, ...], value: Any, named: str
+):
+    record: Any = copy.deepcopy(make_calibrated_record())
+    inner = record["calibration"]
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    with pytest.raises(StationError, match=named):
+        validate_record(record)
+
+
+def test_a_calibration_comes_back_as_it_was(make_calibrated_record: Make):
+    record = make_calibrated_record()
+    assert record_from_json(record_to_json(record)) == record
+
+
 @given(st.binary(max_size=100) | json_values.map(lambda value: json.dumps(value).encode()))
 def test_bytes_that_are_no_record_are_refused(data: bytes):
     with pytest.raises(StationError):
         record_from_json(data)
 
 
-@settings(max_examples=60)
+@settings(max_examples=120, deadline=None)
 @given(st.data())
-def test_any_value_in_any_place_is_accepted_or_refused_with_a_reason(make_record: Make, data: st.DataObject):
-    record: Any = make_record()
+def test_any_value_in_any_place_is_accepted_or_refused_with_a_reason(
+    make_record: Make, make_calibrated_record: Make, data: st.DataObject
+):
+    record: Any = data.draw(st.sampled_from((make_record, make_calibrated_record)))()
     inner: Any = record
     while True:
         key = data.draw(st.sampled_from(list(inner) if isinstance(inner, dict) else list(range(len(inner)))))

@@ -1,0 +1,23 @@
+"""The words for how something ended."""
+
+from __future__ import annotations
+
+PASS = "PASS"
+FAIL = "FAIL"
+INDETERMINATE = "INDETERMINATE"  # a value that its limit allows and its uncertainty does not
+ERROR = "ERROR"
+SKIP = "SKIP"
+UNSET = "UNSET"
+ABORTED = "ABORTED"
+NOT_CALIBRATED = "NOT CALIBRATED"
+PARTLY_CALIBRATED = "PARTLY CALIBRATED"
+
+OUTCOMES = (PASS, FAIL, INDETERMINATE, ERROR, ABORTED, NOT_CALIBRATED, PARTLY_CALIBRATED)
+PHASE_OUTCOMES = (PASS, FAIL, INDETERMINATE, ERROR, SKIP)
+MEASUREMENT_OUTCOMES = (PASS, FAIL, INDETERMINATE, UNSET)
+VERDICTS = (PASS, INDETERMINATE, FAIL)  # of a decision rule, the best first
+
+
+def worst(*verdicts: str) -> str:
+    """Return the worst of some verdicts, each one of `VERDICTS`."""
+    return max(verdicts, key=VERDICTS.index)
