@@ -15,6 +15,7 @@ from mfg.clock import BenchClock
 from mfg.errors import UsageError
 from mfg.fixtures.operator import EmulatedFrontEnd, FrontEnd, TerminalFrontEnd
 from mfg.limits import load_limits
+from mfg.records.labels import parse_bar_codes
 from mfg.records.run_folder import write_atomic
 from mfg.runner.credentials import wifi_credentials
 from mfg.runner.emulated_bench import running_bench
@@ -35,6 +36,8 @@ def run(console: Console, station_path: Path, request: RunRequest) -> int:
     station = load_station(station_path)
     limits = load_limits(LIMITS_FILE)
     station.slot(request.slot)
+    if request.scanned:
+        parse_bar_codes(*request.scanned)  # a typing error is no reason to start a bench
     with _bench(console, station) as (station, clock, backend):
         request = with_last_unit(station, request)
         credentials = wifi_credentials(station)
