@@ -6,7 +6,6 @@ import openhtf as htf
 
 from mfg.errors import DutError
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
-from mfg.limits.loader import PORTS
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -41,6 +40,6 @@ def check_power_cycle(
     elapsed_s = clock.now_s() - gone_s
     test.measurements["uptime_restarted"] = uptime_s <= elapsed_s and uptime_s < uptime_before_s + elapsed_s
     stats = unit.api.stats()
-    for port_number in PORTS:
+    for port_number in sheet.ports:
         reading = stats.ports[port_number - 1]
         test.measurements[f"port{port_number}_after_cycle_v"] = reading.voltage_v
