@@ -61,6 +61,7 @@ def load(number):
 
 def run():
     """Run the application until it ends."""
+    global active_app, load
     number = active_app()
     print("DEBUG: activeApp=%d" % number)
     note("boot app%d cause %d" % (number, machine.reset_cause()))
@@ -71,6 +72,7 @@ def run():
     if module is None:
         print("ERROR: there is no application")
         return
+    del active_app, load  # the application has better use for their memory
     gc.collect()
     print("INFO:  Started app")
     print("INFO:  Running app%d" % number)

@@ -6,6 +6,7 @@ import os
 import time
 
 import machine
+from micropython import const
 
 from . import log, screen
 from .atm90e32 import ChipError
@@ -20,15 +21,15 @@ from .wifi import Wifi
 
 VERSION = "4.0"
 
-_WATCHDOG_MS = 8300
-_FEED_MS = 500
-_TICK_MS = 100
-_REPORT_S = 5
-_REFRESH_MS = 1000
-_DISPLAY_ON_MS = 60000
-_BUTTON_RESET_MS = 5000
-_BUTTON_LINE_MS = 500
-_HTTP_PORT = 80
+_WATCHDOG_MS = const(8300)
+_FEED_MS = const(500)
+_TICK_MS = const(100)
+_REPORT_S = const(5)
+_REFRESH_MS = const(1000)
+_DISPLAY_ON_MS = const(60000)
+_BUTTON_RESET_MS = const(5000)
+_BUTTON_LINE_MS = const(500)
+_HTTP_PORT = const(80)
 
 
 class App:
@@ -63,7 +64,6 @@ class App:
         """Close the ports and leave the outputs quiet."""
         for task in self._tasks:
             task.cancel()
-        self.meter.close()
         self._display.off()
         self._discovery.close()
         await self._http.close()

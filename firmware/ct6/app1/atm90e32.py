@@ -5,9 +5,11 @@ Every write is proved twice: by the chip's record of the last access and by read
 Source: CT6 interface description 7.1; ATM90E32AS data sheet (Atmel-46003B), SPI interface.
 """
 
+from micropython import const
+
 from . import registers
 
-_WRITE_TRIES = 3
+_WRITE_TRIES = const(3)
 
 
 class ChipError(Exception):
@@ -75,14 +77,14 @@ class Atm90e32:
         for address, value in registers.start_up(*settings):
             self.write(address, value)
 
-    def _pair(self, high, low):
+    def _pair(self, high):
         # The two words are separate frames: if the high word moved in between, the low word is read anew.
         # The chip updates three times a second, so it cannot move twice.
         first = self.read(high)
-        lower = self.read(low)
+        lower = self.read(high + registers.LOW)
         second = self.read(high)
         if second != first:
-            lower = self.read(low)
+            lower = self.read(high + registers.LOW)
         return second, lower
 
     def read_into(self, values, first):
@@ -91,17 +93,17 @@ class Atm90e32:
         hz = registers.frequency_hz(self.read(registers.FREQUENCY))
         for phase in range(3):
             at = first + 9 * phase
-            pair = self._pair(registers.CURRENT + phase, registers.CURRENT_LOW + phase)
+            pair = self._pair(registers.CURRENT + phase)
             values[at] = registers.current_a(*pair)
             peak = self.read(registers.CURRENT_PEAK + phase)
             values[at + 1] = registers.current_peak_a(peak, self.gains[phase])
-            pair = self._pair(registers.VOLTAGE + phase, registers.VOLTAGE_LOW + phase)
+            pair = self._pair(registers.VOLTAGE + phase)
             values[at + 2] = registers.voltage_v(*pair)
-            pair = self._pair(registers.ACTIVE + phase, registers.ACTIVE_LOW + phase)
+            pair = self._pair(registers.ACTIVE + phase)
             values[at + 3] = registers.power_w(*pair)
-            pair = self._pair(registers.REACTIVE + phase, registers.REACTIVE_LOW + phase)
+            pair = self._pair(registers.REACTIVE + phase)
             values[at + 4] = registers.power_w(*pair)
-            pair = self._pair(registers.APPARENT + phase, registers.APPARENT_LOW + phase)
+            pair = self._pair(registers.APPARENT + phase)
             values[at + 5] = registers.power_w(*pair)
             values[at + 6] = registers.power_factor(self.read(registers.POWER_FACTOR + phase))
             values[at + 7] = degc

@@ -8,14 +8,15 @@ import time
 
 import machine
 from machine import ADC, Pin
+from micropython import const
 
 from . import log
 
 POWER_CYCLE_DELAY_MS = 250
 REBOOT_DELAY_MS = 500
 # A board that still runs after this has no working hold-off circuit.
-_STILL_ALIVE_MS = 5000
-_TEMPERATURE_READS = 8
+_STILL_ALIVE_MS = const(5000)
+_TEMPERATURE_READS = const(8)
 _COUNTS_PER_V = 19757.69
 
 SETUP, CONNECTING, CONNECTED = range(3)

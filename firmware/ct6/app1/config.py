@@ -133,6 +133,14 @@ def masked_file(path, text):
     return json.dumps(masked(parse_object(text)))
 
 
+def _part(values, keys):
+    part = {}
+    for key in keys:
+        if key in values:
+            part[key] = values[key]
+    return part
+
+
 class Config:
     """The configuration in memory and its files."""
 
@@ -179,14 +187,12 @@ class Config:
         except ValueError as exc:
             log.error("%s %s" % (self.factory_file, exc))
             return
-        keys = schema.factory_keys()
-        wrong = self._merge({key: stored[key] for key in keys if key in stored}, self.factory_file)
-        self.calibrated = not wrong and all(key in stored for key in keys)
+        self.calibrated = self._overlay(stored, schema.factory_keys(), self.factory_file)
         self._load_calibration(sha256_of(text))
 
     def _load_calibration(self, factory_sha256):
         """Overlay the calibration file; where it is not that of the factory file, its keys are defaults."""
-        keys = schema.calibration_keys()
+        keys = schema.keys(schema.CALIBRATION)
         problem = "is missing"
         try:
             text = read_text(self.calibration_file)
@@ -195,14 +201,18 @@ class Config:
                 stored = parse_object(text)
                 if stored.get(FACTORY_SHA256) == factory_sha256:
                     problem = "cannot be used"
-                    held = {key: stored[key] for key in keys if key in stored}
-                    if len(held) == len(keys) and not self._merge(held, self.calibration_file):
+                    if self._overlay(stored, keys, self.calibration_file):
                         return
         except ValueError as exc:
             problem = str(exc)
         log.info("%s %s: phases, power gains and voltage offsets are 0" % (self.calibration_file, problem))
         for key in keys:
             self.values[key] = schema.find(key)[1]
+
+    def _overlay(self, stored, keys, path):
+        """Take over those of `keys` that are stored; return whether all of them were, and could be used."""
+        part = _part(stored, keys)
+        return not self._merge(part, path) and len(part) == len(keys)
 
     def _merge(self, stored, path):
         wrong = False
@@ -283,9 +293,9 @@ class Config:
         return masked(accepted)
 
     def _change(self, changes):
-        if any(self.values[key] != value for key, value in changes.items()):
-            values = dict(self.values)
-            values.update(changes)
+        values = dict(self.values)
+        values.update(changes)
+        if values != self.values:
             self._store(values)
 
     def replace(self, text):
@@ -345,8 +355,8 @@ class Config:
         Raises:
             OSError: A file could not be written; the old ones are as they were, unless a rename failed.
         """
-        factory = json.dumps({key: self.values[key] for key in schema.factory_keys()})
-        calibration = {key: self.values[key] for key in schema.calibration_keys()}
+        factory = json.dumps(_part(self.values, schema.factory_keys()))
+        calibration = _part(self.values, schema.keys(schema.CALIBRATION))
         calibration[FACTORY_SHA256] = sha256_of(factory)
         write_together(((self.factory_file, factory), (self.calibration_file, json.dumps(calibration))))
         self.calibrated = True

@@ -8,21 +8,16 @@ import json
 import socket
 import time
 
+from micropython import const
+
 from . import log, stats
 
 REQUEST = "-!#8[dkG^v's!dRznE}6}8sP9}QoIR#?O&pg)Qra"
-_REQUEST_MAX_BYTES = 128
-_POLL_MS = 100
-_BURST_MAX = 4
-# Name in the reply, configuration key.
-_IDENTITY = (
-    ("OS", "YDEV_OS"),
-    ("UNIT_NAME", "YDEV_UNIT_NAME"),
-    ("PRODUCT_ID", "YDEV_PRODUCT_ID"),
-    ("DEVICE_TYPE", "YDEV_DEVICE_TYPE"),
-    ("SERVICE_LIST", "YDEV_SERVICE_LIST"),
-    ("GROUP_NAME", "YDEV_GROUP_NAME"),
-)
+_REQUEST_MAX_BYTES = const(128)
+_POLL_MS = const(100)
+_BURST_MAX = const(4)
+# Names in the reply; YDEV_ before them gives the configuration key.
+_IDENTITY = ("OS", "UNIT_NAME", "PRODUCT_ID", "DEVICE_TYPE", "SERVICE_LIST", "GROUP_NAME")
 
 
 def is_request(data):
@@ -76,8 +71,8 @@ class Discovery:
             return
         shown = stats.to_dict(mean, self._config, self._version)
         shown["IP_ADDRESS"] = self._wifi.address
-        for name, key in _IDENTITY:
-            shown[name] = self._config[key]
+        for name in _IDENTITY:
+            shown[name] = self._config["YDEV_" + name]
         sent = list(time.gmtime()[:8])
         sent.append(time.time())
         shown["TIMESENT"] = sent

@@ -7,18 +7,27 @@ import asyncio
 
 import framebuf
 from machine import SPI, Pin
+from micropython import const
 
 from . import log
 from .screen import BLOCK, HIGHLIGHT
 
-_WIDTH, _HEIGHT = 240, 320
-_CELL = 16
-_CELL_BYTES = _CELL * _CELL * 2
-_CELLS_PER_TURN = 8
+_WIDTH = const(240)
+_HEIGHT = const(320)
+_CELL = const(16)
+_CELL_BYTES = const(_CELL * _CELL * 2)
+_CELLS_PER_TURN = const(8)
 
-_SWRESET, _SLPOUT, _INVON, _DISPON = 0x01, 0x11, 0x21, 0x29
-_CASET, _RASET, _RAMWR, _MADCTL, _COLMOD = 0x2A, 0x2B, 0x2C, 0x36, 0x3A
-_WAKE_MS = 120
+_SWRESET = const(0x01)
+_SLPOUT = const(0x11)
+_INVON = const(0x21)
+_DISPON = const(0x29)
+_CASET = const(0x2A)
+_RASET = const(0x2B)
+_RAMWR = const(0x2C)
+_MADCTL = const(0x36)
+_COLMOD = const(0x3A)
+_WAKE_MS = const(120)
 
 _WHITE, _YELLOW, _RED = b"\xff\xff", b"\xff\xe0", b"\xf8\x00"
 

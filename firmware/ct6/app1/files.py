@@ -4,11 +4,13 @@ import binascii
 import hashlib
 import os
 
-_DIRECTORY = 0x4000
-_LIST_MAX = 400
-_DEPTH_MAX = 8
+from micropython import const
+
+_DIRECTORY = const(0x4000)
+_LIST_MAX = const(400)
+_DEPTH_MAX = const(8)
 # Room that an upload must leave: the configuration is rewritten into free blocks.
-_RESERVE_BYTES = 32768
+_RESERVE_BYTES = const(32768)
 
 
 def is_folder(path):
@@ -72,7 +74,7 @@ def usage():
 
 
 class UploadFile:
-    """A file that is being received under a temporary name."""
+    """A file that is being received under a temporary name; `left` bytes are still to come."""
 
     def __init__(self, path, length, sha256):
         """Begin; folders that miss are created.
@@ -86,23 +88,18 @@ class UploadFile:
             raise ValueError("There is no room for the file")
         make_parents(path)
         self._path = path
-        self._left = length
+        self.left = length
         self._expected = sha256
         self._hash = hashlib.sha256()
         self._file = open(path + ".part", "wb")
 
-    @property
-    def left(self):
-        """Return how many bytes are still to come."""
-        return self._left
-
     def write(self, data):
         """Append bytes; more than were announced is an error."""
-        if len(data) > self._left:
+        if len(data) > self.left:
             raise ValueError("More bytes came than were announced")
         self._hash.update(data)
         self._file.write(data)
-        self._left -= len(data)
+        self.left -= len(data)
 
     def check(self):
         """Close the file and compare its hash.
@@ -111,7 +108,7 @@ class UploadFile:
             ValueError: It is not whole or not what was sent.
         """
         self._file.close()
-        if self._left:
+        if self.left:
             raise ValueError("The file is not whole")
         if str(binascii.hexlify(self._hash.digest()), "ascii") != self._expected:
             raise ValueError("The hash is wrong")

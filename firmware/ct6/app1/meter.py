@@ -4,17 +4,18 @@ import asyncio
 import time
 
 from machine import SPI, Pin
+from micropython import const
 
 from . import log, stats
 from .atm90e32 import Atm90e32, ChipError
 
-_RESET_MS = 10
+_RESET_MS = const(10)
 # After a reset: one whole window of 16 line cycles (320 ms at 50 Hz) may already have begun when the last
 # gain is written, so the first window of the new values ends within two, and the filters need the rest.
-_SETTLE_MS = 700
+_SETTLE_MS = const(700)
 # The chips have new values every 320 ms. While nobody may ask for the mean, the display is the only reader.
-_SAMPLE_MS = 320
-_IDLE_SAMPLE_MS = 1000
+_SAMPLE_MS = const(320)
+_IDLE_SAMPLE_MS = const(1000)
 
 
 class Meter:
@@ -40,11 +41,7 @@ class Meter:
     def _settings(self, index):
         name, first = (("CS4", 1), ("CS0", 4))[index]
         config = self._config
-        settings = [
-            config["LINE_FREQ_HZ"],
-            config[name + "_VOLTAGE_GAIN"],
-            config[name + "_VOLTAGE_OFFSET"],
-        ]
+        settings = [config["LINE_FREQ_HZ"], config[name + "_VOLTAGE_GAIN"], config[name + "_VOLTAGE_OFFSET"]]
         for key in ("IGAIN", "IOFFSET", "PGAIN", "PHASE"):
             settings.append(tuple([config["CT%d_%s" % (first + phase, key)] for phase in range(3)]))
         return tuple(settings)
@@ -109,36 +106,29 @@ class Meter:
             ChipError: The chips are not set up.
         """
         async with self.lock:
-            self._require_whole()
+            if self.fault:
+                raise ChipError(self.fault)
             return self._read()
 
-    def _require_whole(self):
-        if self.fault:
-            raise ChipError(self.fault)
-
-    async def calibrate(self, what, args):
+    async def calibrate(self, what, *args):
         """Answer a request of a calibration.
 
         Args:
             what: Name of a method of calibration.Calibration.
-            args: The request's arguments.
+            args: Its arguments.
 
         Raises:
             ValueError: The arguments cannot be used; nothing was written.
             ChipError: The chips are not set up, or a write was not kept.
         """
         async with self.lock:
-            self._require_whole()
+            if self.fault:
+                raise ChipError(self.fault)
             if not self._calibration:
                 from .calibration import Calibration  # not before: in normal use it would only take memory
 
                 self._calibration = Calibration(self._chips, self)
-            return getattr(self._calibration, what)(args)
-
-    def close(self):
-        """Stop what was begun for a calibration."""
-        if self._calibration:
-            self._calibration.close()
+            return getattr(self._calibration, what)(*args)
 
     async def sample(self):
         """Feed the running mean and the display, for ever."""

@@ -14,15 +14,16 @@ ACCESS_OPEN = 0x55AA
 STATUS_CLEAR = (0x73, 0x74)  # a 1 written clears; reads back something else
 
 # First register of phase A; phases B and C follow.
-VOLTAGE, VOLTAGE_LOW = 0xD9, 0xE9
-CURRENT, CURRENT_LOW = 0xDD, 0xED
-ACTIVE, ACTIVE_LOW = 0xB1, 0xC1
-REACTIVE, REACTIVE_LOW = 0xB5, 0xC5
-APPARENT, APPARENT_LOW = 0xB9, 0xC9
+VOLTAGE = 0xD9
+CURRENT = 0xDD
+ACTIVE = 0xB1
+REACTIVE = 0xB5
+APPARENT = 0xB9
 POWER_FACTOR = 0xBD
 CURRENT_PEAK = 0xF5
 FREQUENCY = 0xF8
 TEMPERATURE = 0xFC
+LOW = 0x10  # from a register to its low word
 
 # Address, value; in this order. PL constant 140 625 000: 3200 pulses per kWh. PGA x1.
 _FIXED = (

@@ -72,12 +72,12 @@ def _parse_upload(words):
     name, folder, length, sha256 = words[1:5]
     if "/" in name:
         raise RequestError("The file name holds a /")
-    if not 0 < len(length) <= 7 or any(char not in "0123456789" for char in length):
+    if not 0 < len(length) <= 7 or length.strip("0123456789"):
         raise RequestError("The length is not a number")
     if int(length) > UPLOAD_MAX_BYTES:
         raise RequestError("The file is longer than %d bytes" % UPLOAD_MAX_BYTES)
     sha256 = sha256.lower()
-    if len(sha256) != 64 or any(char not in "0123456789abcdef" for char in sha256):
+    if len(sha256) != 64 or sha256.strip("0123456789abcdef"):
         raise RequestError("The hash is not a SHA-256 in hex")
     return Upload(clean_path(folder + "/" + name), int(length), sha256)
 
@@ -91,7 +91,7 @@ def clean_path(path):
     parts = [part for part in path.split("/") if part]
     if not parts or len(path) > _PATH_MAX_CHARS:
         raise RequestError("The path is empty or too long")
-    if any(part in (".", "..") for part in parts) or any(char < " " for char in path):
+    if "." in parts or ".." in parts or min(path) < " ":
         raise RequestError("The path is not allowed")
     return "/" + "/".join(parts)
 

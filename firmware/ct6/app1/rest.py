@@ -6,12 +6,14 @@ Source: CT6 interface description 3.2 to 3.4.
 import gc
 import os
 
+from micropython import const
+
 from . import config as configuration
 from . import files, stats
 from .http_server import NotFoundError
 from .request import clean_path, unquote
 
-_GET_FILE_MAX_BYTES = 8192
+_GET_FILE_MAX_BYTES = const(8192)
 # What this firmware has beyond the original's interface.
 FEATURES = ("windows", "registers", "phase")
 
@@ -58,14 +60,14 @@ class Rest:
     def _do_get_features(self, _args):
         return {"FEATURES": FEATURES}
 
-    async def _wait_get_windows(self, args):
-        return await self._app.meter.calibrate("windows", args)
+    async def _wait_get_windows(self, _args):
+        return await self._app.meter.calibrate("windows")
 
     async def _wait_get_registers(self, args):
         return await self._app.meter.calibrate("registers", args)
 
     async def _wait_set_registers(self, args):
-        return await self._app.meter.calibrate("write", args)
+        return await self._app.meter.calibrate("registers", args, True)
 
     def _do_get_temperature(self, _args):
         return {"OK": True, "CT6_BOARD_TEMPERATURE": round(self._app.board.temperature_degc(), 2)}

@@ -97,15 +97,11 @@ def wifi_defaults():
 
 def factory_keys():
     """Return the 16 keys of the factory file."""
-    return _keys(FACTORY)
+    return keys(FACTORY)
 
 
-def calibration_keys():
-    """Return the 14 keys of the calibration file."""
-    return _keys(CALIBRATION)
-
-
-def _keys(flag):
+def keys(flag):
+    """Return the keys whose rows have a flag."""
     return [key for row in ROWS if row[4] & flag for key in expand(row)]
 
 
@@ -113,7 +109,7 @@ def _number(value):
     if isinstance(value, bool):
         raise ValueError("is not a number")
     if isinstance(value, str):
-        if not 0 < len(value) <= _NUMBER_MAX_CHARS or any(char not in "0123456789+-.eE" for char in value):
+        if not 0 < len(value) <= _NUMBER_MAX_CHARS or value.strip("0123456789+-.eE"):
             raise ValueError("is not a number")
         try:
             value = int(value)
@@ -140,7 +136,7 @@ def _text(value):
         value = str(int(value) if whole else value)
     if not isinstance(value, str):
         raise ValueError("is not a text")
-    if any(char < " " or char == "\x7f" for char in value):
+    if value and (min(value) < " " or "\x7f" in value):
         raise ValueError("holds a control character")
     return value
 

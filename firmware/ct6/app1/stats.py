@@ -6,18 +6,9 @@ A set is an array of 57 single-precision values: nine per port, then three of th
 from array import array
 
 PORTS = 6
-# Name and decimals that are shown.
-FIELDS = (
-    ("IRMS", 5),
-    ("IPEAK", 4),
-    ("VRMS", 3),
-    ("PRMS", 3),
-    ("PREACT", 3),
-    ("PAPPARENT", 3),
-    ("PF", 3),
-    ("TEMP", 2),
-    ("FREQ", 3),
-)
+# Names, and the decimals that are shown.
+FIELDS = ("IRMS", "IPEAK", "VRMS", "PRMS", "PREACT", "PAPPARENT", "PF", "TEMP", "FREQ")
+_DECIMALS = b"\x05\x04\x03\x03\x03\x03\x03\x02\x03"
 IRMS, IPEAK, VRMS, PRMS, PREACT, PAPPARENT, PF, TEMP, FREQ = range(9)
 FIELDS_PER_PORT = 9
 # READ_TIME_NS is in microseconds in spite of its name; tools know it so.
@@ -64,13 +55,13 @@ def port_stats(values, port, config):
     """
     first = port * FIELDS_PER_PORT
     shown = {"TYPE": config["CT%d_TYPE" % (port + 1)], "NAME": config["CT%d_NAME" % (port + 1)]}
-    for index, (name, decimals) in enumerate(FIELDS):
+    for index, name in enumerate(FIELDS):
         value = values[first + index]
         if index in (PRMS, PREACT, PAPPARENT) and abs(value) <= config["ZERO_POWER_GATE_WATTS"]:
             value = 0.0
         elif index == PF and abs(values[first + PRMS]) < config["PF_WATTS_THRESHOLD"]:
             value = 0.0
-        shown[name] = round(value, decimals)
+        shown[name] = round(value, _DECIMALS[index])
     return shown
 
 

@@ -8,19 +8,20 @@ import binascii
 import time
 
 import network
+from micropython import const
 
 from . import board, log
 
-_JOIN_MS = 60000
-_LOST_MS = 10000
-_POLL_MS = 500
+_JOIN_MS = const(60000)
+_LOST_MS = const(10000)
+_POLL_MS = const(500)
 # Tools open the port up to 3 s after a reset and take the address from the last = of its burst.
-_ANNOUNCE_MS = 3200
-_QUIET_MS = 500
+_ANNOUNCE_MS = const(3200)
+_QUIET_MS = const(500)
 _AP_ADDRESS = "192.168.4.1"
 _AP_NETMASK = "255.255.255.0"
-_NO_POWER_SAVING = 0xA11140
-_SCAN_MAX = 32
+_NO_POWER_SAVING = const(0xA11140)
+_SCAN_MAX = const(32)
 # The radio gives flags: 1 encrypted, 2 WPA, 4 WPA2.
 _SECURITY = {0: "OPEN", 1: "WEP", 3: "WPA", 5: "WPA2", 7: "WPA/WPA2"}
 

@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
 sys.path.insert(0, str(FIRMWARE))
 sys.path.insert(0, str(Path(__file__).parent))
+sys.modules.setdefault("micropython", SimpleNamespace(const=lambda value: value))  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

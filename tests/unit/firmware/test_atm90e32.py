@@ -107,10 +107,10 @@ def test_a_set_of_readings_lies_where_its_fields_say(chip, driver):
     driver.set_up(*SETTINGS)
     for phase in range(3):
         chip.registers[registers.VOLTAGE + phase] = 23172
-        chip.registers[registers.VOLTAGE_LOW + phase] = 0x8000
+        chip.registers[registers.VOLTAGE + registers.LOW + phase] = 0x8000
         chip.registers[registers.CURRENT + phase] = 1000 * (phase + 1)
         chip.registers[registers.ACTIVE + phase] = 0xFFFF
-        chip.registers[registers.ACTIVE_LOW + phase] = 0xF3CB  # -3125 counts, -1 W
+        chip.registers[registers.ACTIVE + registers.LOW + phase] = 0xF3CB  # -3125 counts, -1 W
         chip.registers[registers.POWER_FACTOR + phase] = 0xFC18
     values = stats.new_set()
     driver.read_into(values, 27)
@@ -128,12 +128,12 @@ def test_a_set_of_readings_lies_where_its_fields_say(chip, driver):
 def test_a_power_that_changes_between_its_words_is_not_torn(chip, driver):
     driver.set_up(*SETTINGS)
     chip.registers[registers.ACTIVE] = 0x0001
-    chip.registers[registers.ACTIVE_LOW] = 0x0000
+    chip.registers[registers.ACTIVE + registers.LOW] = 0x0000
 
     def update(address):
         if address == registers.ACTIVE:  # a new window ends right after the high word was read
             chip.registers[registers.ACTIVE] = 0x0000
-            chip.registers[registers.ACTIVE_LOW] = 0xFF00
+            chip.registers[registers.ACTIVE + registers.LOW] = 0xFF00
 
     chip.on_read = update
     values = stats.new_set()

@@ -33,8 +33,11 @@ def constants(module: str) -> dict:
     tree = ast.parse((FIRMWARE / "ct6" / "app1" / f"{module}.py").read_text(encoding="utf-8"))
     found = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found |= {target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)}
+        if not isinstance(node, ast.Assign):
+            continue
+        value = node.value.args[0] if isinstance(node.value, ast.Call) and node.value.args else node.value
+        if isinstance(value, ast.Constant):
+            found |= {target.id: value.value for target in node.targets if isinstance(target, ast.Name)}
     return found
 
 
@@ -71,7 +74,7 @@ def test_there_are_sixteen_factory_keys():
 def test_there_are_fourteen_calibration_keys_and_none_is_a_factory_key():
     expected = [f"CT{port}_{what}" for what in ("PHASE", "PGAIN") for port in range(1, 7)]
     expected += ["CS0_VOLTAGE_OFFSET", "CS4_VOLTAGE_OFFSET"]
-    assert sorted(schema.calibration_keys()) == sorted(expected)
+    assert sorted(schema.keys(schema.CALIBRATION)) == sorted(expected)
     assert not set(expected) & set(schema.factory_keys())
 
 
@@ -107,11 +110,13 @@ def test_the_numbers_of_the_contract_are_those_of_the_firmware():
 
 def test_the_calibration_requests_are_those_of_the_contract():
     windows, registers = CONTRACT["windows"], CONTRACT["registers"]
-    assert windows["first_valid_seq"] == calibration.FIRST_VALID
-    assert windows["armed_s"] * 1000 == calibration.ARMED_MS
+    numbers = constants("calibration")
+    assert numbers["_FIRST_VALID"] == windows["first_valid_seq"]
+    assert numbers["_ARMED_MS"] == windows["armed_s"] * 1000
     assert set(re.findall(r'Atm90e32\(spi, .*, "(\w+)"\)', source("meter"))) == set(windows["chips"])
-    assert registers["writes_max"] == calibration.WRITES_MAX
-    assert [list(pair) for pair in calibration.RANGES] == registers["ranges"]
+    assert numbers["_WRITES_MAX"] == registers["writes_max"]
+    addresses = [at for first, last in registers["ranges"] for at in range(first, last + 1)]
+    assert list(calibration.ADDRESSES) == addresses
     assert (
         list(ast.literal_eval(re.search(r"FEATURES = (\(.*\))", source("rest"))[1]))
         == (CONTRACT["firmware"]["features"])
