@@ -21,6 +21,7 @@ from mfg.errors import StationError, UsageError
 
 RECORD_FILE = "record.json"
 REPORT_FILE = "report.html"
+CERTIFICATE_FILE = "certificate.html"
 LOG_FILE = "log.txt"
 UNIDENTIFIED = "unidentified"
 

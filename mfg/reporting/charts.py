@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from mfg.records.record import PASS, SKIP, AdjustmentEntry, MeasurementEntry, PhaseEntry
+from mfg.records.record import INDETERMINATE, PASS, SKIP, AdjustmentEntry, MeasurementEntry, PhaseEntry
+from mfg.reporting import svg
 
 WIDTH = 880
 _LABEL_WIDTH = 125
@@ -18,11 +19,6 @@ _ROW = 26
 _HEAD = 54
 _FOOT = 10
 
-_HATCH = Markup(
-    '<defs><pattern id="{id}" width="6" height="6" patternUnits="userSpaceOnUse" '
-    'patternTransform="rotate(45)"><rect width="6" height="6" class="hatch-ground"/>'
-    '<rect width="2.4" height="6" class="hatch-line"/></pattern></defs>'
-)
 _CHANNEL_TEXT = {"CS4": "CT1–CT3 voltage", "CS0": "CT4–CT6 voltage"}  # noqa: RUF001
 
 
@@ -54,34 +50,34 @@ def error_chart(adjustments: Sequence[AdjustmentEntry]) -> Markup:
     left = _Panel(_LABEL_WIDTH, 340, _nice_scale(entry["before_pct"] for entry in adjustments))
     right = _Panel(535, 235, _after_scale(adjustments), _edges(adjustments))
     parts = [
-        _text(left.x, 16, "Before: error as found", "chart-title"),
-        _text(right.x, 16, "After: error against the limit band", "chart-title"),
+        svg.text(left.x, 16, "Before: error as found", "chart-title"),
+        svg.text(right.x, 16, "After: error against the limit band", "chart-title"),
         left.axis(height),
         right.axis(height),
     ]
     for row, entry in enumerate(adjustments):
         parts.append(_error_row(entry, left, right, _HEAD + row * _ROW))
     label = "Error of each channel before and after the adjustment, in percent"
-    return _svg(height, label, parts)
+    return svg.drawing(WIDTH, height, label, parts)
 
 
 def _error_row(entry: AdjustmentEntry, left: _Panel, right: _Panel, top: float) -> Markup:
     middle = top + _ROW / 2
-    parts = [_text(_LABEL_WIDTH - 10, middle + 4, channel_title(entry), "chart-label end")]
+    parts = [svg.text(_LABEL_WIDTH - 10, middle + 4, channel_title(entry), "chart-label end")]
     before, after = entry["before_pct"], entry["after_pct"]
     if before is None:
-        parts.append(_text(left.at(0) + 6, middle + 4, "not taken", "chart-note"))
+        parts.append(svg.text(left.at(0) + 6, middle + 4, "not taken", "chart-note"))
     else:
         parts.append(_bar_from_zero(left, before, middle))
     parts.append(_band(right, entry["low_pct"], entry["high_pct"], top))
     if after is None:
-        parts.append(_text(right.at(0) + 8, middle + 4, "not verified", "chart-note"))
-        return _join(parts)
+        parts.append(svg.text(right.at(0) + 8, middle + 4, "not verified", "chart-note"))
+        return svg.join(parts)
     inside = _inside(after, entry["low_pct"], entry["high_pct"])
-    parts.append(_dot(right.at(after), middle) if inside else _cross(right.at(after), middle))
+    parts.append(svg.dot(right.at(after), middle) if inside else svg.cross(right.at(after), middle))
     text = f"{after:+.3f} %" if inside else f"{after:+.3f} % OUT"
-    parts.append(_text(right.end + 8, middle + 4, text, "chart-value" if inside else "chart-value fail"))
-    return _join(parts)
+    parts.append(svg.text(right.end + 8, middle + 4, text, "chart-value" if inside else "chart-value fail"))
+    return svg.join(parts)
 
 
 def phase_chart(phases: Sequence[PhaseEntry], total_s: float) -> Markup:
@@ -101,11 +97,11 @@ def phase_chart(phases: Sequence[PhaseEntry], total_s: float) -> Markup:
     width = WIDTH - label_width - value_width
     height = head + row * len(phases) + _FOOT
     scale = width / end_s
-    parts: list[Markup] = [Markup(_HATCH).format(id="hatch-phase")]
+    parts: list[Markup] = [svg.hatch("hatch-phase")]
     for tick in _ticks(end_s):
         x = label_width + tick * scale
-        parts.append(_line(x, head - 6, x, height - _FOOT, "chart-grid"))
-        parts.append(_text(x, head - 12, f"{tick:g} s", "chart-tick middle"))
+        parts.append(svg.line(x, head - 6, x, height - _FOOT, "chart-grid"))
+        parts.append(svg.text(x, head - 12, f"{tick:g} s", "chart-tick middle"))
     for number, phase in enumerate(phases):
         top = head + number * row
         good = phase["outcome"] == PASS
@@ -113,14 +109,14 @@ def phase_chart(phases: Sequence[PhaseEntry], total_s: float) -> Markup:
         look = "bar" if good else ("bar-skip" if phase["outcome"] == SKIP else "bar-fail")
         fill = "" if look != "bar-fail" else "url(#hatch-phase)"
         parts.append(
-            _text(label_width - 10, top + 15, phase_title(phase["case"], phase["name"]), "chart-label end")
+            svg.text(label_width - 10, top + 15, phase_title(phase["case"], phase["name"]), "chart-label end")
         )
-        parts.append(_rect(x, top + 4, long, row - 8, look, fill))
+        parts.append(svg.rect(x, top + 4, long, row - 8, look, fill))
         note = f"{phase['seconds']:.1f} s" + ("" if good else f" {phase['outcome']}")
         parts.append(
-            _text(WIDTH - value_width + 10, top + 15, note, "chart-value" if good else "chart-value fail")
+            svg.text(WIDTH - value_width + 10, top + 15, note, "chart-value" if good else "chart-value fail")
         )
-    return _svg(height, "Start and duration of each phase, in bench seconds", parts)
+    return svg.drawing(WIDTH, height, "Start and duration of each phase, in bench seconds", parts)
 
 
 def bar_chart(rows: Sequence[tuple[str, float, str]], label: str) -> Markup:
@@ -142,10 +138,10 @@ def bar_chart(rows: Sequence[tuple[str, float, str]], label: str) -> Markup:
     for number, (name, length, text) in enumerate(rows):
         top = number * row
         long = max(1.5, length * scale)
-        parts.append(_text(label_width - 10, top + 16, name, "chart-label end"))
-        parts.append(_rect(label_width, top + 4, long, row - 8, "bar"))
-        parts.append(_text(label_width + long + 8, top + 16, text, "chart-value"))
-    return _svg(row * len(rows) + 4, label, parts)
+        parts.append(svg.text(label_width - 10, top + 16, name, "chart-label end"))
+        parts.append(svg.rect(label_width, top + 4, long, row - 8, "bar"))
+        parts.append(svg.text(label_width + long + 8, top + 16, text, "chart-value"))
+    return svg.drawing(WIDTH, row * len(rows) + 4, label, parts)
 
 
 def limit_gauge(entry: MeasurementEntry) -> Markup:
@@ -163,13 +159,30 @@ def limit_gauge(entry: MeasurementEntry) -> Markup:
     share = (value - low) / span
     x = 10 + 80 * min(max(share, -0.06), 1.06)
     inside = low <= value <= high
-    parts = [_rect(10, 5, 80, 6, "gauge-band"), _line(10, 2, 10, 14, "gauge-limit")]
-    parts.append(_line(90, 2, 90, 14, "gauge-limit"))
-    parts.append(_line(x, 1, x, 15, "gauge-value") if inside else _cross(x, 8, 4))
+    parts = [*_gauge_bands(entry, low, span), svg.line(10, 2, 10, 14, "gauge-limit")]
+    parts.append(svg.line(90, 2, 90, 14, "gauge-limit"))
+    if entry.get("outcome") == INDETERMINATE:
+        parts.append(svg.diamond(x, 8, 5))
+    else:
+        parts.append(svg.line(x, 1, x, 15, "gauge-value") if inside else svg.cross(x, 8, 4))
     words = f"{100 * share:.0f} % of the way from the low to the high limit"
     return Markup('<svg class="gauge" viewBox="0 0 100 16" role="img" aria-label="{}">{}</svg>').format(
-        words, _join(parts)
+        words, svg.join(parts)
     )
+
+
+def _gauge_bands(entry: MeasurementEntry, low: float, span: float) -> list[Markup]:
+    """Draw the limits' width, and in it what passes where a guard band takes a part of it."""
+    held = entry.get("uncertainty")
+    if held is None:
+        return [svg.rect(10, 5, 80, 6, "gauge-band")]
+    accept_low = low if held["accept_low"] is None else held["accept_low"]
+    accept_high = low + span if held["accept_high"] is None else held["accept_high"]
+    parts = [svg.rect(10, 5, 80, 6, "gauge-guard")]
+    if accept_high > accept_low:
+        width = 80 * (accept_high - accept_low) / span
+        parts.append(svg.rect(10 + 80 * (accept_low - low) / span, 5, width, 6, "gauge-band"))
+    return parts
 
 
 class _Panel:
@@ -187,20 +200,20 @@ class _Panel:
         return self.x + self.width / 2 * (1 + min(max(value / self.scale, -1.0), 1.0))
 
     def axis(self, height: float) -> Markup:
-        parts = [_line(self.at(0), _HEAD - 4, self.at(0), height - _FOOT + 2, "chart-zero")]
+        parts = [svg.line(self.at(0), _HEAD - 4, self.at(0), height - _FOOT + 2, "chart-zero")]
         for mark in [0.0, *self.marks]:
             x = self.at(mark)
-            parts.append(_text(x, 40, f"{mark:+.3g} %" if mark else "0", "chart-tick middle"))
-            parts.append(_line(x, _HEAD - 8, x, _HEAD - 3, "chart-zero"))
-        return _join(parts)
+            parts.append(svg.text(x, 40, f"{mark:+.3g} %" if mark else "0", "chart-tick middle"))
+            parts.append(svg.line(x, _HEAD - 8, x, _HEAD - 3, "chart-zero"))
+        return svg.join(parts)
 
 
 def _bar_from_zero(panel: _Panel, value: float, middle: float) -> Markup:
     zero, end = panel.at(0), panel.at(value)
-    bar = _rect(min(zero, end), middle - 6, max(1.5, abs(end - zero)), 12, "bar-before")
+    bar = svg.rect(min(zero, end), middle - 6, max(1.5, abs(end - zero)), 12, "bar-before")
     # The text stands on the free side of zero, so that it never runs out of the panel.
     right = value < 0
-    text = _text(
+    text = svg.text(
         zero + (8 if right else -8), middle + 4, f"{value:+.2f} %", "chart-value" + ("" if right else " end")
     )
     return bar + text
@@ -211,12 +224,12 @@ def _band(panel: _Panel, low: float | None, high: float | None, top: float) -> M
         return Markup("")
     x1 = panel.at(low if low is not None else -panel.scale)
     x2 = panel.at(high if high is not None else panel.scale)
-    parts = [_rect(x1, top + 2, max(0.5, x2 - x1), _ROW - 4, "band")]
+    parts = [svg.rect(x1, top + 2, max(0.5, x2 - x1), _ROW - 4, "band")]
     if low is not None:
-        parts.append(_line(x1, top + 2, x1, top + _ROW - 2, "band-edge"))
+        parts.append(svg.line(x1, top + 2, x1, top + _ROW - 2, "band-edge"))
     if high is not None:
-        parts.append(_line(x2, top + 2, x2, top + _ROW - 2, "band-edge"))
-    return _join(parts)
+        parts.append(svg.line(x2, top + 2, x2, top + _ROW - 2, "band-edge"))
+    return svg.join(parts)
 
 
 def _inside(value: float, low: float | None, high: float | None) -> bool:
@@ -250,42 +263,3 @@ def _ticks(end: float) -> list[float]:
     step = 10.0 ** math.floor(math.log10(end))
     step = next(step * share for share in (0.1, 0.2, 0.25, 0.5, 1.0, 2.0) if end / (step * share) <= 8)
     return [step * number for number in range(int(end / step + 1e-9) + 1)]
-
-
-def _svg(height: float, label: str, parts: Iterable[Markup]) -> Markup:
-    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, f"{height:g}", label, _join(parts)
-    )
-
-
-def _join(parts: Iterable[Markup]) -> Markup:
-    return Markup("").join(parts)
-
-
-def _text(x: float, y: float, text: str, look: str) -> Markup:
-    return Markup('<text x="{}" y="{}" class="{}">{}</text>').format(
-        f"{x:.1f}", f"{y:.1f}", look, escape(text[:60])
-    )
-
-
-def _rect(x: float, y: float, width: float, height: float, look: str, fill: str = "") -> Markup:
-    place = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}"').format(
-        f"{x:.1f}", f"{y:.1f}", f"{width:.1f}", f"{height:.1f}", look
-    )
-    return place + (Markup(' fill="{}"/>').format(fill) if fill else Markup("/>"))
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, look: str) -> Markup:
-    return Markup('<line x1="{}" y1="{}" x2="{}" y2="{}" class="{}"/>').format(
-        f"{x1:.1f}", f"{y1:.1f}", f"{x2:.1f}", f"{y2:.1f}", look
-    )
-
-
-def _dot(x: float, y: float) -> Markup:
-    return Markup('<circle cx="{}" cy="{}" r="4.5" class="dot"/>').format(f"{x:.1f}", f"{y:.1f}")
-
-
-def _cross(x: float, y: float, size: float = 5) -> Markup:
-    return _line(x - size, y - size, x + size, y + size, "cross") + _line(
-        x - size, y + size, x + size, y - size, "cross"
-    )

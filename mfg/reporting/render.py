@@ -17,10 +17,12 @@ from markupsafe import Markup
 
 from mfg.data_files import data_file, data_folder
 from mfg.errors import StationError
+from mfg.records.figures import probability_figure, uncertainty_figure
 from mfg.records.record import (
     ABORTED,
     ERROR,
     FAIL,
+    INDETERMINATE,
     NOT_CALIBRATED,
     PARTLY_CALIBRATED,
     PASS,
@@ -33,6 +35,9 @@ from mfg.records.record import (
 )
 from mfg.records.run_folder import RECORD_FILE, REPORT_FILE, safe_file_name, sha256_hex, write_atomic
 from mfg.reporting import charts
+from mfg.reporting.calibration_facts import instrument_rows, register_rows
+from mfg.reporting.calibration_view import calibration_view, close_degrees, has_points, quantity_title
+from mfg.reporting.point_charts import block_chart
 
 MAX_PICTURE_BYTES = 4 * 1024 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -42,6 +47,7 @@ _NOT_FOR_CSS = re.compile(r"[^A-Za-z0-9 .:_+-]")
 _LOOK = {
     PASS: "pass",
     FAIL: "fail",
+    INDETERMINATE: "indeterminate",
     ERROR: "error",
     ABORTED: "aborted",
     NOT_CALIBRATED: "partial",
@@ -50,6 +56,9 @@ _LOOK = {
 _MEANING = {
     PASS: "The unit passed every phase of this run.",
     FAIL: "The unit does not conform. Reject it.",
+    INDETERMINATE: (
+        "The value is inside its limit, but not by its uncertainty: the unit is not proved good. Reject it."
+    ),
     ERROR: "The station or the fixture could not judge the unit. This says nothing about the unit.",
     ABORTED: "The run was stopped before its end. The unit was not judged.",
     NOT_CALIBRATED: "The unit was tested but not calibrated. It is not finished.",
@@ -76,11 +85,14 @@ def environment() -> jinja2.Environment:
     )
     made.filters["number"] = number_text
     made.filters["css_text"] = css_text
+    made.filters["closed"] = close_degrees
     made.globals.update(
         style=Markup(data_file("reports", "style.css").read_text(encoding="utf-8")),  # our own file
         phase_title=charts.phase_title,
         channel_title=charts.channel_title,
         limit_text=limit_text,
+        u_text=uncertainty_figure,
+        probability_text=probability_figure,
         gauge=charts.limit_gauge,
     )
     return made
@@ -108,6 +120,7 @@ def render_report(record: Record, folder: Path | None = None) -> str:
     judged = [
         entry for phase in record["phases"] if phase["outcome"] != SKIP for entry in phase["measurements"]
     ]
+    facts, view = record.get("calibration"), calibration_view(record)
     return render_page(
         "report.html.j2",
         record=record,
@@ -118,10 +131,16 @@ def render_report(record: Record, folder: Path | None = None) -> str:
         passed=sum(entry["outcome"] == PASS for entry in judged),
         phases_run=sum(phase["outcome"] != SKIP for phase in record["phases"]),
         error_chart=charts.error_chart(record["adjustments"]),
+        view=view if has_points(view) else None,
+        facts=facts,
+        registers=register_rows(facts["registers"]) if facts else [],
+        instruments=instrument_rows(record),
+        quantity_title=quantity_title,
+        block_chart=block_chart,
         phase_chart=charts.phase_chart(record["phases"], record["bench_seconds"]),
         pictures=pictures,
         missing_pictures=missing,
-        record_sha256=_record_sha256(folder),
+        record_sha256=record_sha256(folder),
     )
 
 
@@ -161,8 +180,8 @@ def render_page(template: str, **values: Any) -> str:
         ) from error
 
 
-def _record_sha256(folder: Path | None) -> str:
-    """Return the hash of the stored record, empty while it is not stored."""
+def record_sha256(folder: Path | None) -> str:
+    """Return the hash of the stored record, empty while it is not stored; a disk error is a StationError."""
     path = folder / RECORD_FILE if folder is not None else None
     try:
         return sha256_hex(path.read_bytes()) if path is not None and path.is_file() else ""

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mfg.records.index import RecordIndex
-from mfg.records.record import ERROR, FAIL, OUTCOMES, PASS
+from mfg.records.record import ERROR, FAIL, INDETERMINATE, OUTCOMES, PASS
 from mfg.records.run_folder import write_atomic
 from mfg.reporting import charts
 from mfg.reporting.render import render_page
@@ -28,7 +28,7 @@ _TOP_MEASUREMENTS = 15
 
 @dataclass(frozen=True)
 class PhaseSummary:
-    """One phase over all runs, repeated tries left out."""
+    """One phase over all runs, repeated tries left out; what is indeterminate counts as failed."""
 
     case: int | None
     name: str
@@ -144,7 +144,7 @@ def _phases(phases: pd.DataFrame) -> list[PhaseSummary]:
             case=int(numbers.iloc[0]) if len(numbers) else None,
             name=str(name),
             runs=int(group["run_id"].nunique()),
-            failed=int((group["outcome"] == FAIL).sum()),
+            failed=int(group["outcome"].isin((FAIL, INDETERMINATE)).sum()),
             errors=int((group["outcome"] == ERROR).sum()),
             median_s=float(group["seconds"].median()),
             p95_s=float(group["seconds"].quantile(0.95)),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import calibrated_record
 import pytest
 from rich.console import Console
 
@@ -87,6 +88,20 @@ def test_failures_and_time_are_counted_by_phase_in_the_order_of_the_plan(
     assert [(item.name, item.failed, item.runs) for item in summary.measurements] == [
         ("port1_current_error_pct", 1, 2)
     ]
+
+
+def test_what_is_indeterminate_is_counted_with_what_failed(index: RecordIndex, make_calibrated_record: Make):
+    record: Any = copy.deepcopy(make_calibrated_record())
+    phase = next(phase for phase in record["phases"] if phase["name"] == "verify_points")
+    lines = calibrated_record.budget("current", "high")
+    name = phase["measurements"][0]["name"]
+    phase["measurements"][0] = calibrated_record.judged(name, 0.4, "%", -0.5, 0.5, lines)
+    phase["outcome"] = "INDETERMINATE"
+    add(index, make_calibrated_record, 1, 1, "INDETERMINATE", phases=record["phases"])
+    summary = summarize(index)
+    assert summary.outcomes == {"INDETERMINATE": 1}
+    assert [(item.name, item.failed) for item in summary.measurements] == [(name, 1)]
+    assert next(phase for phase in summary.phases if phase.name == "verify_points").failed == 1
 
 
 def test_a_repeated_try_does_not_count_as_a_failure(index: RecordIndex, make_record: Make):
