@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import calibrated_record
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from mfg.records import run_folder
 from mfg.records.record import OUTCOMES, Record
 from mfg.records.run_folder import sha256_hex
 from mfg.reporting import render
+from mfg.reporting.certificate import render_certificate
 from mfg.reporting.render import css_text, render_report, write_report
 
 Make = Callable[..., Record]
@@ -68,7 +70,7 @@ def shown(text: str) -> str:
 def poison(value: Any) -> Any:
     """Replace every free text of a record by markup."""
     if isinstance(value, dict):
-        fixed = {"outcome", "started_utc", "ended_utc", "quantity", "schema"}
+        fixed = {"outcome", "started_utc", "ended_utc", "quantity", "schema", "verdict", "rule"}
         return {key: item if key in fixed else poison(item) for key, item in value.items()}
     if isinstance(value, list):
         return [poison(item) for item in value]
@@ -150,6 +152,25 @@ def test_nothing_of_a_unit_becomes_markup(make_record: Make, tmp_path: Path):
     assert EVIL in " ".join(reader.text)
 
 
+def test_nothing_of_a_calibration_becomes_markup(make_calibrated_record: Make):
+    record = poison(make_calibrated_record(outcome="INDETERMINATE"))
+    clean = make_calibrated_record(outcome="INDETERMINATE")
+    record["phases"] = [*record["phases"], *clean["phases"]]
+    for phase in record["phases"]:
+        for entry in phase["measurements"]:
+            entry.update(unit=EVIL, limit_source=EVIL)
+            for line in entry.get("uncertainty", {}).get("budget", []):
+                line.update(name=EVIL, distribution=EVIL, kind=EVIL)
+    for chip in ("CS4", "CS0"):
+        record["calibration"]["registers"][chip] = {"0x61": 1}
+    record["calibration"]["load_points"] = [{"name": EVIL, "current_a": 1.0, "range_a": 1.0, "windows": 8}]
+    for text in (render_report(record), render_certificate(record)):
+        reader = Reader(_body(text))
+        assert not any(name.startswith("on") for name, _ in reader.attributes)
+        assert not {"script", "img"} & set(reader.tags)
+        assert EVIL in " ".join(reader.text)
+
+
 def _body(text: str) -> str:
     return text[text.index("<body>") : text.index("</body>")].removeprefix("<body>")
 
@@ -224,6 +245,58 @@ def test_the_report_is_written_whole_or_not_at_all(
     with pytest.raises(StationError):
         write_report(make_record(outcome="FAIL"), tmp_path)
     assert path.read_bytes() == before
+
+
+def test_a_calibration_shows_its_uncertainty_its_budget_and_its_reference(make_calibrated_record: Make):
+    text = shown(render_report(make_calibrated_record()))
+    for expected in (
+        "EMULATED-GEU000123-20260801",
+        "12 VAC 500 mA, AD-0417",
+        "Error after power cycle",
+        "limit ± 0.5 %; passes ± 0.187 %",
+        "position of the turns",
+        "repeatability, 16 windows A normal",
+        "U 0.31 %",
+        "What was not done",
+        "acceptance limit is the limit less U",
+        "V 208 0x48",
+        "Closings of the CT jig 1287",
+    ):
+        assert expected in text
+    assert "What was waived" not in text
+    assert text.index("Uncertainty and decision rule") < text.index("Measurements")
+
+
+def test_an_indeterminate_unit_has_words_and_a_shape_of_its_own(make_calibrated_record: Make):
+    record: Any = copy.deepcopy(make_calibrated_record(outcome="INDETERMINATE"))
+    phase = next(phase for phase in record["phases"] if phase["name"] == "verify_points")
+    lines = calibrated_record.budget("current", "high")
+    name = phase["measurements"][3]["name"]
+    phase["measurements"][3] = calibrated_record.judged(name, -0.33, "%", -0.5, 0.5, lines)
+    text = render_report(record)
+    words = "The value is inside its limit, but not by its uncertainty: the unit is not proved good."
+    assert words in shown(text)
+    assert "What is not proved" in shown(text)
+    assert "port4_high_current_error_pct -0.33 %, U = 0.31 % ± 0.5 %, passes ± 0.187 %" in shown(text)
+    assert text.count('role="img" aria-label="indeterminate"') == 1
+    assert "verdict indeterminate" in text
+
+
+def test_a_reference_past_its_due_date_and_what_was_waived_are_said(make_calibrated_record: Make):
+    record: Any = copy.deepcopy(make_calibrated_record())
+    record["calibration"]["reference"].update(due="2026-11-19", overridden_by="the shift leader")
+    record["calibration"]["instruments"][0]["due"] = "2026-01-01"
+    record["calibration"]["waivers"] = ["TUR 1.4 where 1.5 is required: the engineer."]
+    text = shown(render_report(record))
+    assert "past due, use allowed by the shift leader" in text
+    assert "2026-01-01 past due" in text
+    assert "What was waived TUR 1.4 where 1.5 is required: the engineer." in text
+
+
+def test_a_record_of_one_load_is_shown_as_before(make_record: Make):
+    text = shown(render_report(make_record()))
+    assert "After: error against the limit band" in text
+    assert "Uncertainty and decision rule" not in text
 
 
 def test_a_missing_template_is_a_station_error():

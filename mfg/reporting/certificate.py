@@ -1,0 +1,90 @@
+"""The calibration certificate of one unit: a page that prints on A4, made from the record alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mfg.records.outcomes import FAIL, INDETERMINATE, PARTLY_CALIBRATED, PASS
+from mfg.records.record import Record
+from mfg.records.run_folder import CERTIFICATE_FILE, write_atomic
+from mfg.reporting.calibration_facts import instrument_rows
+from mfg.reporting.calibration_view import calibration_view, quantity_title
+from mfg.reporting.render import record_sha256, render_page
+
+# What the page is called, and what it states, by outcome; other outcomes judge nobody and get no page.
+_TITLES = {
+    PASS: ("Calibration certificate", "pass"),
+    PARTLY_CALIBRATED: ("Calibration certificate, some ports", "partial"),
+    INDETERMINATE: ("Calibration results, no certificate", "indeterminate"),
+    FAIL: ("Calibration results, no certificate", "fail"),
+}
+_STATEMENTS = {
+    PASS: "Every error in this document lies inside its limit by the decision rule below.",
+    PARTLY_CALIBRATED: (
+        "Every error in this document lies inside its limit by the decision rule below. "
+        "Ports that are not listed were not calibrated."
+    ),
+    INDETERMINATE: (
+        "At least one error lies inside its limit, but not by its uncertainty. The unit is not proved good. "
+        "This document does not certify it."
+    ),
+    FAIL: "The unit does not conform. This document does not certify it.",
+}
+
+
+def render_certificate(record: Record, folder: Path | None = None) -> str:
+    """Write the certificate of a record as HTML.
+
+    Args:
+        record: A checked record for which `has_certificate` holds.
+        folder: Its run folder; None leaves the hash of the record out.
+
+    Returns:
+        One HTML document, UTF-8, no reference to anything outside it.
+
+    Raises:
+        StationError: A template or the style sheet is missing.
+        ValueError: The record calls for no certificate.
+    """
+    if not has_certificate(record):
+        raise ValueError(f"run {record['run_id']} calls for no certificate")
+    view = calibration_view(record)
+    title, look = _TITLES[record["outcome"]]
+    return render_page(
+        "certificate.html.j2",
+        record=record,
+        facts=record["calibration"],
+        title=title,
+        look=look,
+        statement=_STATEMENTS[record["outcome"]],
+        view=view,
+        reference=next(row for row in instrument_rows(record) if row.issued),
+        quantity_title=quantity_title,
+        stored=any(column.point == "stored" for column in view.columns),
+        record_sha256=record_sha256(folder),
+    )
+
+
+def has_certificate(record: Record) -> bool:
+    """Tell whether a run compared its unit with a reference and judged it."""
+    return "calibration" in record and record["outcome"] in _TITLES
+
+
+def write_certificate(record: Record, folder: Path) -> Path | None:
+    """Write `certificate.html` into a run folder, whole or not at all.
+
+    Args:
+        record: A checked record, stored already.
+        folder: Its run folder.
+
+    Returns:
+        The path written; None, and nothing written, for a run that calibrated or judged nothing.
+
+    Raises:
+        StationError: A template is missing or the disk refuses; an older certificate stays.
+    """
+    if not has_certificate(record):
+        return None
+    path = folder / CERTIFICATE_FILE
+    write_atomic(path, render_certificate(record, folder).encode("utf-8"))
+    return path
