@@ -299,7 +299,7 @@ def _block(
             if entries:
                 columns.append(_column(quantity, point, point_title(point, loads), entries))
     if zeros:
-        columns.append(_column("zero", HIGH, "load off", dict(sorted(zeros.items()))))
+        columns.append(_column("zero", HIGH, "with the load off", dict(sorted(zeros.items()))))
     return Block(title, before, tuple(columns), values.ports)
 
 

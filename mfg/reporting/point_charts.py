@@ -84,9 +84,7 @@ class _Panel:
 
 
 def _short(column: Column) -> str:
-    return {"phase": "Phase", "zero": "Current,", "power": "Power"}.get(
-        column.quantity, ""
-    ).strip() or "Error"
+    return {"phase": "Phase", "zero": "Current", "power": "Power"}.get(column.quantity, "").strip() or "Error"
 
 
 def _column(panel: _Panel, block: Block, height: float) -> Markup:

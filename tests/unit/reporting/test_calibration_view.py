@@ -89,7 +89,7 @@ def test_a_column_says_how_uncertain_its_ports_are(make_calibrated_record: Make)
             for found in calibration_view(make_calibrated_record()).ranges
             if found.column.title == title
         )
-        for title in ("at 1 A", "load off")
+        for title in ("at 1 A", "with the load off")
     )
     assert (low.expanded, low.k, low.dof, low.tur, low.required_tur) == ("0.35", "2.00", "∞", "5.7", "1.5")
     assert (zero.tur, zero.required_tur) == ("–", "–")  # noqa: RUF001

@@ -256,7 +256,7 @@ def test_a_calibration_shows_its_uncertainty_its_budget_and_its_reference(make_c
         "limit ± 0.5 %; passes ± 0.187 %",
         "position of the turns",
         "repeatability, 16 windows A normal",
-        "U 0.31 %",
+        "U = 0.31 %",
         "What was not done",
         "acceptance limit is the limit less U",
         "V 208 0x48",
