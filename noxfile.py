@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import nox
 
@@ -48,9 +49,8 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     coverage = [f"--cov={package}" for package in FULLY_COVERED]
-    session.run(
-        "pytest", "-n", "2", "tests/unit", *coverage, "--cov-branch", "--cov-fail-under=100", "--cov-report=term"
-    )
+    whole = ["--cov-branch", "--cov-fail-under=100", "--cov-report=term"]
+    session.run("pytest", "-n", "2", "tests/unit", *coverage, *whole)
     session.run("pytest", "-n", "2", "tests/bench", "tests/hardware")
 
 
@@ -58,6 +58,7 @@ def tests(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
     session.install("-e", ".[emulator]")
+    session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000")
     session.run("python", "benchmarks/loader_speed.py", "--backend", "unix", *session.posargs)
     if os.environ.get("MFG_UF2_DIR"):
         session.run("python", "benchmarks/loader_speed.py", "--backend", "rp2040", *session.posargs)
@@ -68,9 +69,8 @@ def wheel(session: nox.Session) -> None:
     """Build the wheel and run the command from it, away from the checkout."""
     session.install("build")
     session.run("python", "-m", "build", "--wheel", "--outdir", "dist", ".")
-    wheels = sorted(f"dist/{name}" for name in os.listdir("dist") if name.endswith(".whl"))
-    session.install("--force-reinstall", "--no-deps", wheels[-1])
-    session.install(f"{wheels[-1]}[emulator]")
+    newest = max(Path("dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    session.install(f"{newest}[emulator]")
     folder = session.create_tmp()
     shutil.copyfile("station.yaml", f"{folder}/station.yaml")
     session.chdir(folder)

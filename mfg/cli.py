@@ -52,6 +52,8 @@ def _run(console: Console, args: argparse.Namespace) -> int:
         scanned=(args.assembly, args.serial) if args.serial else None,
         erase_calibrated=args.erase_calibrated,
         operator=args.operator,
+        past_due_by=args.past_due_by,
+        uncertainty_waived_by=args.uncertainty_waived_by,
         firmware=_firmware_folder(args.firmware) if args.firmware else None,
     )
     return run(console, args.station, request)
@@ -161,6 +163,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--erase-calibrated", action="store_true", help="erase a calibrated unit without asking")
     run.add_argument(
         "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
+    )
+    run.add_argument(
+        "--past-due-by", default="", metavar="NAME", help="who lets an instrument past its due date be used"
+    )
+    run.add_argument(
+        "--uncertainty-waived-by", default="", metavar="NAME", help="who lets too uncertain limits be judged"
     )
     run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
 

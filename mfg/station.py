@@ -105,6 +105,36 @@ class Conductor:
     turns: int
     direction: str  # "export" (marking away from the grid: positive power) or "import"
     has_identification: bool
+    load_angle_deg: float  # of the load, current lagging; 0 for heaters
+    soak_s: float  # how long a unit runs before its dwell, in the operating state
+
+
+@dataclass(frozen=True)
+class LoadPoint:
+    """A current of the load at which the unit is verified, and the reference's range for it.
+
+    Attributes:
+        name: high (the unit is adjusted there), mid or low; the limits are by these names.
+        current_a: In the conductor, before the turns.
+        range_a: Current range of the reference.
+    """
+
+    name: str
+    current_a: float
+    range_a: float
+
+
+@dataclass(frozen=True)
+class BenchUncertainty:
+    """What the bench itself contributes to an uncertainty, as half-widths."""
+
+    turns_position_pct: float
+    crosstalk_pct: float
+    adaptor_state_pct: float
+    current_temperature_pct: float
+    voltage_temperature_pct: float
+    load_angle_deg: float
+    pick_up_a: float
 
 
 @dataclass(frozen=True)
@@ -132,11 +162,14 @@ class Station:
     line_frequency_hz: int
     nominal_voltage_v: float
     adaptor: str
+    adaptor_serial: str  # the voltage calibration belongs to it; empty where it has none
     slots: tuple[Slot, ...]
     reference_meter: ReferenceMeterSettings
     power_switch: PowerSwitchSettings
     thermometer: Instrument | None
     conductor: Conductor
+    load_points: tuple[LoadPoint, ...]
+    uncertainty: BenchUncertainty
     wifi_credentials: Path
     operator_front_end: str
     records_folder: Path
@@ -196,6 +229,8 @@ def _reads(read: Callable[[str], object]) -> Callable[[str], bool]:
 _HOST_AND_PORT = Form(_reads(Endpoint.parse), "host:port, for example 127.0.0.1:18080")
 _PATTERN = Form(_reads(re.compile), "a regular expression that the whole answer to *IDN? matches")
 _TEXT = Form(lambda text: bool(text.strip()), "a text that is not empty")
+ADJUSTED_POINT = "high"
+POINT_NAMES = (ADJUSTED_POINT, "mid", "low")
 _INSTRUMENT = {"resource": Key(str, form=_TEXT), "identity": Key(str, form=_PATTERN)}
 _NO_PATH = ""
 _SCHEMA = {
@@ -206,6 +241,7 @@ _SCHEMA = {
             "line_frequency_hz": Key(int, choices=(50, 60)),
             "nominal_voltage_v": Key(float, low=90.0, high=260.0),
             "adaptor": Key(str),
+            "adaptor_serial": Key(str, default=""),
         },
     ),
     "slots": Key(
@@ -264,6 +300,31 @@ _SCHEMA = {
             "turns": Key(int, low=1, high=100),
             "direction": Key(str, choices=("export", "import")),
             "has_identification": Key(bool),
+            "load_angle_deg": Key(float, default=0.0, low=-60.0, high=60.0),
+            "soak_s": Key(float, default=0.0, low=0.0, high=1800.0),
+        },
+    ),
+    "load_points": Key(
+        "list",
+        items=Key(
+            "map",
+            keys={
+                "name": Key(str, choices=POINT_NAMES),
+                "current_a": Key(float, low=0.01, high=100.0),
+                "range_a": Key(float, low=0.001, high=100.0),
+            },
+        ),
+    ),
+    "uncertainty": Key(
+        "map",
+        keys={
+            "turns_position_pct": Key(float, low=0.0, high=5.0),
+            "crosstalk_pct": Key(float, low=0.0, high=5.0),
+            "adaptor_state_pct": Key(float, low=0.0, high=5.0),
+            "current_temperature_pct": Key(float, low=0.0, high=5.0),
+            "voltage_temperature_pct": Key(float, low=0.0, high=5.0),
+            "load_angle_deg": Key(float, low=0.0, high=5.0),
+            "pick_up_a": Key(float, low=0.0, high=0.1),
         },
     ),
     "wifi": Key(
@@ -325,11 +386,14 @@ def load_station(path: Path) -> Station:
         line_frequency_hz=identity["line_frequency_hz"],
         nominal_voltage_v=identity["nominal_voltage_v"],
         adaptor=identity["adaptor"],
+        adaptor_serial=identity["adaptor_serial"],
         slots=slots,
         reference_meter=ReferenceMeterSettings(**data["reference_meter"]),
         power_switch=PowerSwitchSettings(**data["power_switch"]),
         thermometer=Instrument(**data["thermometer"]) if data["thermometer"] else None,
         conductor=Conductor(**data["conductor"]),
+        load_points=_load_points(data["load_points"], path),
+        uncertainty=BenchUncertainty(**data["uncertainty"]),
         wifi_credentials=folder / credentials if credentials else Path(),
         operator_front_end=data["operator"]["front_end"],
         records_folder=folder / data["records"]["folder"],
@@ -339,6 +403,16 @@ def load_station(path: Path) -> Station:
         certificates=folder / data["certificates"] if data["certificates"] else None,
         emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
     )
+
+
+def _load_points(entries: list[dict[str, Any]], path: Path) -> tuple[LoadPoint, ...]:
+    points = tuple(LoadPoint(**entry) for entry in entries)
+    names = [point.name for point in points]
+    if not points or names[0] != ADJUSTED_POINT or len(set(names)) != len(names):
+        raise UsageError(
+            f"{path}: 'load_points' must begin with '{ADJUSTED_POINT}' and name each point once, not {names}."
+        )
+    return points
 
 
 def _slot(entry: dict[str, Any], folder: Path, path: Path) -> Slot:

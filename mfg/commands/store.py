@@ -11,6 +11,7 @@ from mfg.errors import UsageError
 from mfg.records.index import RecordIndex, StoredRun
 from mfg.records.labels import parse_serial_code
 from mfg.records.record import limit_text, value_text
+from mfg.reporting.certificate import write_certificate
 from mfg.reporting.render import write_report
 from mfg.reporting.summary import summarize, summary_table, write_summary
 from mfg.station import load_station
@@ -53,6 +54,9 @@ def report(console: Console, station_path: Path, serial: str | None) -> int:
     """Write the report of a unit's latest run again, of the last run without a serial; print where it is."""
     run = _latest(station_path, serial)
     console.print(str(write_report(run.record, run.folder)), soft_wrap=True)
+    certificate = write_certificate(run.record, run.folder)
+    if certificate is not None:
+        console.print(str(certificate), soft_wrap=True)
     return 0
 
 

@@ -20,12 +20,16 @@ from mfg.errors import UsageError
 
 PORTS = (1, 2, 3, 4, 5, 6)
 _KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (required keys, optional keys)
-    "range": ({"low", "high", "unit", "source"}, set()),
+    "range": ({"low", "high", "unit", "source"}, {"rule", "risk", "required_tur", "optional"}),
     "equals": ({"value", "source"}, {"unit"}),
     "matches": ({"pattern", "source"}, set()),
 }
 _HEAD = {"product", "revision", "deadlines"}
+_OPTIONAL_HEAD = {"rules"}
+POINTS = ("high", "mid", "low")
+RULES = ("simple", "guarded", "stated_risk")
 _NAME = re.compile(r"(?:port\{port\}_)?[a-z][a-z0-9_]*")
+_EXPANDED = re.compile(rf"port(?P<port>\d)_(?:(?P<point>{'|'.join(POINTS)})_)?")
 _LARGEST = sys.float_info.max
 
 
@@ -37,6 +41,11 @@ class Limit:
         name: Name of the measurement, with its unit as suffix.
         kind: "range" (low <= value <= high), "equals" or "matches" (a regular expression, in full).
         source: Where the number comes from: document and clause, or the study that set it.
+        rule: How a range is judged by the value's uncertainty: "simple", "guarded" (by U) or
+            "stated_risk"; empty where the value has no uncertainty budget.
+        risk: Largest probability of a wrong verdict, for a stated risk.
+        required_tur: Smallest test uncertainty ratio with which the limit may be judged, 0 for any.
+        optional: Whether a unit that does not offer what is measured passes without it.
     """
 
     name: str
@@ -47,11 +56,15 @@ class Limit:
     high: float | None = None
     value: Any = None
     pattern: str = ""
+    rule: str = ""
+    risk: float = 0.0
+    required_tur: float = 0.0
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class LimitSet:
-    """All limits and deadlines of a product."""
+    """All limits, deadlines and rules of a product."""
 
     product: str
     revision: str
@@ -59,27 +72,31 @@ class LimitSet:
     sha256: str
     phases: dict[str, tuple[Limit, ...]]
     deadlines_s: dict[str, float]
+    rules: dict[str, float]
 
-    def of_phase(self, phase: str, ports: Sequence[int] = PORTS) -> tuple[Limit, ...]:
-        """Return the limits of a phase, per-port ones for `ports` only.
+    def of_phase(
+        self, phase: str, ports: Sequence[int] = PORTS, points: Sequence[str] = POINTS
+    ) -> tuple[Limit, ...]:
+        """Return the limits of a phase: per-port ones for `ports` only, per-point ones for `points` only.
 
         Raises:
             UsageError: The file has no table for this phase, so nothing could reject a unit there.
         """
         if phase not in self.phases:
             raise UsageError(f"{self.path}: has no table [{phase}.…]; every phase needs its limits.")
-        others = {str(port) for port in PORTS if port not in ports}
-        return tuple(
-            limit
-            for limit in self.phases[phase]
-            if not ((match := re.match(r"port(\d)_", limit.name)) and match[1] in others)
-        )
+        return tuple(limit for limit in self.phases[phase] if _is_wanted(limit.name, ports, points))
 
     def deadline_s(self, name: str) -> float:
         """Return a deadline, in bench seconds."""
         if name not in self.deadlines_s:
             raise UsageError(f"{self.path}: [deadlines] has no '{name}'.")
         return self.deadlines_s[name]
+
+    def rule(self, name: str) -> float:
+        """Return a number that steers the adjustment and rejects nothing by itself."""
+        if name not in self.rules:
+            raise UsageError(f"{self.path}: [rules] has no '{name}'.")
+        return self.rules[name]
 
     def limit(self, phase: str, name: str) -> Limit:
         """Return one limit by phase and measurement name."""
@@ -108,7 +125,9 @@ def load_limits(path: Path) -> LimitSet:
         if key not in data:
             raise UsageError(f"{path}: key '{key}' is missing; it must hold {', '.join(sorted(_HEAD))}.")
     phases = {
-        phase: _phase_limits(path, text, phase, table) for phase, table in data.items() if phase not in _HEAD
+        phase: _phase_limits(path, text, phase, table)
+        for phase, table in data.items()
+        if phase not in _HEAD | _OPTIONAL_HEAD
     }
     return LimitSet(
         product=str(data["product"]),
@@ -117,7 +136,15 @@ def load_limits(path: Path) -> LimitSet:
         sha256=hashlib.sha256(raw).hexdigest(),
         phases=phases,
         deadlines_s=_deadlines(path, text, data["deadlines"]),
+        rules=_rules(path, text, data.get("rules", {})),
     )
+
+
+def _is_wanted(name: str, ports: Sequence[int], points: Sequence[str]) -> bool:
+    match = _EXPANDED.match(name)
+    if match is None:
+        return True
+    return int(match["port"]) in ports and match["point"] in (None, *points)
 
 
 def _deadlines(path: Path, text: str, table: Any) -> dict[str, float]:
@@ -128,6 +155,15 @@ def _deadlines(path: Path, text: str, table: Any) -> dict[str, float]:
             line = _line_of(text, "[deadlines]", name)
             raise UsageError(f"{path}:{line}: deadlines.{name} must end in _s and be 0 to 3600 seconds.")
     return {name: float(value) for name, value in table.items()}
+
+
+def _rules(path: Path, text: str, table: Any) -> dict[str, float]:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [rules] must be a table of numbers.")
+    return {
+        name: _finite(f"{path}:{_line_of(text, '[rules]', name)}: rules.{name}", value)
+        for name, value in table.items()
+    }
 
 
 def _phase_limits(path: Path, text: str, phase: str, table: Any) -> tuple[Limit, ...]:
@@ -186,6 +222,23 @@ def _check_numbers(where: str, limit: Limit) -> None:
         low, high = _finite(f"{where}.low", limit.low), _finite(f"{where}.high", limit.high)
         if low > high:
             raise UsageError(f"{where}: low {low} is above high {high}.")
+        _check_rule(where, limit)
+
+
+def _check_rule(where: str, limit: Limit) -> None:
+    if type(limit.optional) is not bool:
+        raise UsageError(f"{where}.optional is {limit.optional!r}; it must be true or false.")
+    if limit.rule not in ("", *RULES):
+        raise UsageError(f"{where}.rule is {limit.rule!r}; allowed: {', '.join(RULES)}.")
+    risk, ratio = _finite(f"{where}.risk", limit.risk), _finite(f"{where}.required_tur", limit.required_tur)
+    if (limit.rule == "stated_risk") != (0 < risk <= 0.5):
+        raise UsageError(
+            f"{where}.risk is {risk:g}; rule stated_risk needs one above 0 and up to 0.5, alone."
+        )
+    if limit.rule and limit.low == limit.high:
+        raise UsageError(f"{where}: low equals high; a rule needs room between them.")
+    if ratio < 0 or (ratio > 0 and not limit.rule):
+        raise UsageError(f"{where}.required_tur is {ratio:g}; it needs a rule and must not be negative.")
 
 
 def _finite(where: str, value: Any) -> float:

@@ -9,7 +9,7 @@ import openhtf as htf
 from openhtf.util.units import UnitDescriptor
 from openhtf.util.validators import RegexMatcher
 
-from mfg.limits.loader import PORTS, Limit, LimitSet
+from mfg.limits.loader import POINTS, PORTS, Limit, LimitSet
 
 # UNECE names that OpenHTF knows; anything else is kept as it is written.
 _UNITS = {
@@ -50,9 +50,12 @@ def _whole(pattern: str) -> RegexMatcher:
 
 
 def bind_limits(
-    phase: htf.PhaseDescriptor, limits: LimitSet, ports: Sequence[int] = PORTS
+    phase: htf.PhaseDescriptor,
+    limits: LimitSet,
+    ports: Sequence[int] = PORTS,
+    points: Sequence[str] = POINTS,
 ) -> htf.PhaseDescriptor:
     """Return a copy of a phase that must set every measurement of its table in the limits file."""
-    declared = [measurement(limit) for limit in limits.of_phase(phase.name, ports)]
+    declared = [measurement(limit) for limit in limits.of_phase(phase.name, ports, points)]
     bound: htf.PhaseDescriptor = htf.measures(*declared)(phase)
     return bound

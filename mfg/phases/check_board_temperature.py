@@ -5,19 +5,24 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.fixtures.operator import OperatorPlug
-from mfg.fixtures.plugs import AmbientPlug, UnitApiPlug
+from mfg.fixtures.plugs import AmbientPlug, TravellerPlug, UnitApiPlug
 
 
 @htf.PhaseOptions(timeout_s=300)
-@htf.plug(unit=UnitApiPlug, ambient=AmbientPlug, operator=OperatorPlug)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, ambient=AmbientPlug, operator=OperatorPlug)
 def check_board_temperature(
-    test: htf.TestApi, unit: UnitApiPlug, ambient: AmbientPlug, operator: OperatorPlug
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    unit: UnitApiPlug,
+    ambient: AmbientPlug,
+    operator: OperatorPlug,
 ) -> None:
     """Check the board's sensor against the thermometer beside the unit.
 
     Needs: the unit on the network. Leaves: nothing changed.
     """
     ambient_degc, source = ambient.read(operator)
+    traveller.sheet.ambient_degc = ambient_degc
     test.measurements["ambient_degc"] = ambient_degc
     test.measurements["ambient_source"] = source
     test.measurements["board_above_ambient_degc"] = unit.api.temperature_degc() - ambient_degc

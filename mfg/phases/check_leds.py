@@ -12,7 +12,7 @@ from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.operator import OperatorPlug, parse_colour_and_count
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 
-FLASH_S = 0.30  # lit and dark alike: slow enough to count, fast enough not to bore
+FLASH_S = 0.25  # lit and dark alike: slow enough to count, fast enough not to bore
 BEFORE_FIRST_S = 0.6  # the eye needs a moment after the question
 MIN_FLASHES, MAX_FLASHES = 2, 6
 ATTEMPTS = 2  # one repeat for a miscount, recorded

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import openhtf as htf
 
 from mfg.limits import LimitSet
-from mfg.phases.adjust_gains import adjust_gains
+from mfg.limits.loader import POINTS
+from mfg.phases.adjust_registers import adjust_registers
 from mfg.phases.archive_unit import archive_unit
 from mfg.phases.check_board_temperature import check_board_temperature
 from mfg.phases.check_display import check_display
@@ -23,14 +25,23 @@ from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
 from mfg.phases.store_calibration import store_calibration, store_configuration
 from mfg.phases.switch_load import prepare_load, switch_load_off
 from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
-from mfg.phases.verify_gains import verify_gains
+from mfg.phases.verify_no_load import verify_no_load
+from mfg.phases.verify_points import verify_points
+from mfg.phases.verify_stored import verify_stored
 from mfg.phases.write_label import write_label
 from mfg.plans.plan import BindPlugs, Mode, Plan, PlanBuilder
 
 
-def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs) -> Plan:
-    """Build the plan of one run; the numbers are the test cases of the work instruction."""
-    build = PlanBuilder(limits, mode, bind_plugs)
+def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequence[str] = POINTS) -> Plan:
+    """Build the plan of one run; the numbers are the test cases of the work instruction.
+
+    Args:
+        limits: Of the product.
+        mode: What the run is to do.
+        bind_plugs: Puts the slot's plugs into a phase.
+        points: Names of the load points that the bench can set.
+    """
+    build = PlanBuilder(limits, mode, bind_plugs, points)
     nodes = [
         build.case(1000, identify_unit),
         htf.PhaseGroup(
@@ -54,7 +65,15 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs) -> Plan:
             teardown=[build.teardown(14900, switch_supply_off)],
         ),
     ]
-    return Plan("CT6", nodes, build.cases, tuple(build.teardowns), mode.calibration)
+    return Plan(
+        "CT6",
+        nodes,
+        build.cases,
+        tuple(build.teardowns),
+        mode.calibration,
+        build.evaluated,
+        build.optional,
+    )
 
 
 def _calibration(build: PlanBuilder, mode: Mode) -> list[Any]:
@@ -68,8 +87,10 @@ def _calibration(build: PlanBuilder, mode: Mode) -> list[Any]:
             main=[
                 build.case(11900, prepare_load),
                 build.case(12000, identify_ports),
-                build.case(12100, adjust_gains),
-                build.case(12200, verify_gains),
+                build.case(12100, adjust_registers),
+                build.case(12200, verify_points),
+                build.case(12300, verify_stored),
+                build.case(12400, verify_no_load),
             ],
             teardown=[build.teardown(12900, switch_load_off)],
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import openhtf as htf
 
 from mfg.errors import UsageError
 from mfg.limits import LimitSet
-from mfg.limits.loader import PORTS
+from mfg.limits.loader import POINTS, PORTS
 from mfg.limits.measurements import bind_limits
 
 BindPlugs = Callable[[htf.PhaseDescriptor], htf.PhaseDescriptor]
@@ -59,16 +59,22 @@ class PlanBuilder:
     limits: LimitSet
     mode: Mode
     bind_plugs: BindPlugs
+    points: Sequence[str] = POINTS
     cases: dict[str, int] = field(default_factory=dict)
     teardowns: list[str] = field(default_factory=list)
+    evaluated: dict[str, list[str]] = field(default_factory=dict)
+    optional: dict[str, list[str]] = field(default_factory=dict)
 
     def case(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
         """Bind a phase under a case number."""
         if phase.name in self.cases:
             raise UsageError(f"The plan names the phase {phase.name} twice.")
         self.cases[phase.name] = number
+        limits = self.limits.of_phase(phase.name, self.mode.ports, self.points)
+        self.evaluated[phase.name] = [limit.name for limit in limits if limit.rule]
+        self.optional[phase.name] = [limit.name for limit in limits if limit.optional]
         # Plugs first: OpenHTF formats the texts of the measurements it finds, and a percent sign ends that.
-        return bind_limits(self.bind_plugs(phase), self.limits, self.mode.ports)
+        return bind_limits(self.bind_plugs(phase), self.limits, self.mode.ports, self.points)
 
     def teardown(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
         """Bind a phase that makes the bench safe; its failure is the fixture's, never the unit's."""
@@ -78,10 +84,17 @@ class PlanBuilder:
 
 @dataclass(frozen=True)
 class Plan:
-    """A product's plan for one slot and one run."""
+    """A product's plan for one slot and one run.
+
+    Attributes:
+        evaluated: Names of the measurements that need an uncertainty, by phase.
+        optional: Names of the measurements that a unit may do without, by phase.
+    """
 
     product: str
     nodes: Sequence[Any]
     cases: dict[str, int]
     teardowns: tuple[str, ...]
     calibration: str
+    evaluated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    optional: Mapping[str, Sequence[str]] = field(default_factory=dict)

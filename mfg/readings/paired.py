@@ -1,63 +1,97 @@
 """Collect the DUT's averaging windows, each with the reference interpolated to its centre.
 
-The reference is read by a thread of its own, blocked until the meter has fresh data. The DUT is polled
-over its REST interface; a window's end shows as a change of a chip's values, so its centre lies half a
-window before the change. The two chips have windows of their own and are followed apart.
+The reference is read by a thread of its own, blocked until the meter has fresh data; the DUT's windows
+come from a `WindowSource`. Both are stamped with one clock. The two chips have windows of their own.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct, window_s
+from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct
+from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, StationError
-from mfg.fixtures.dut_api import DutApi, UnitStats
 from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.limits.loader import PORTS
+from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, WindowSource
 
-CHIP_PORTS = {"CS4": (1, 2, 3), "CS0": (4, 5, 6)}
-DISCARDED_WINDOWS = 2  # after any change of gain or load the chip's filter settles for two windows
-POLL_S = 0.04
 STABLE_SPAN_PCT = 0.15  # of the last readings before a load counts as settled
 STABLE_READINGS = 5
-MIN_LOAD_A = 0.2  # what "the load is on" means at the reference, before it is judged as stable
+JOIN_WALL_S = 30.0
+
+OnPoll = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class PortWindow:
-    """One window of one port with the reference at its centre."""
+    """One window of one port with the reference at its centre; the reference is that of one turn."""
 
     t_s: float
     voltage_v: float
     current_a: float
     active_w: float
+    reactive_var: float
     reference_v: float
     reference_a: float
+    reference_w: float
+
+
+@dataclass(frozen=True)
+class Means:
+    """Means over the windows of one port."""
+
+    voltage_v: float
+    current_a: float
+    active_w: float
+    reactive_var: float
+    reference_v: float
+    reference_a: float
+    reference_w: float
 
 
 @dataclass(frozen=True)
 class Dwell:
-    """What one dwell gave: windows by port, and the frequency that the reference and the DUT saw."""
+    """What one dwell gave.
+
+    Attributes:
+        windows: By port, in ascending time.
+        samples: The reference's readings in the dwell: voltage, current, active power.
+        frequency_hz: As the unit saw the mains.
+        reference_frequency_hz: As the reference saw it.
+        current_step_a, voltage_step_v: Resolution of the unit's readings.
+    """
 
     windows: dict[int, tuple[PortWindow, ...]]
+    samples: tuple[Sample, ...]
     frequency_hz: float
     reference_frequency_hz: float
+    current_step_a: float
+    voltage_step_v: float
 
     def count(self) -> int:
         """Return the number of windows of the port that has fewest."""
         return min(len(windows) for windows in self.windows.values())
 
-    def sums(self, port: int) -> tuple[float, float, float, float]:
-        """Return means of a port: DUT voltage in V and current in A, reference voltage and current."""
+    def means(self, port: int) -> Means:
+        """Return the means of a port."""
         windows = self.windows[port]
-        return (
-            mean([window.voltage_v for window in windows]),
-            mean([window.current_a for window in windows]),
-            mean([window.reference_v for window in windows]),
-            mean([window.reference_a for window in windows]),
-        )
+        names = Means.__dataclass_fields__
+        return Means(**{name: mean([getattr(window, name) for window in windows]) for name in names})
+
+    def current_ratios(self, port: int) -> list[float]:
+        """Return the ratio of the port's current to the reference's, window by window."""
+        return [window.current_a / window.reference_a for window in self.windows[port]]
+
+    def voltage_ratios(self, port: int) -> list[float]:
+        """Return the ratio of the port's voltage to the reference's, window by window."""
+        return [window.voltage_v / window.reference_v for window in self.windows[port]]
+
+    def power_ratios(self, port: int) -> list[float]:
+        """Return the ratio of the port's active power to the reference's, window by window."""
+        return [window.active_w / window.reference_w for window in self.windows[port]]
 
 
 class ReferenceFeed:
@@ -77,7 +111,7 @@ class ReferenceFeed:
 
     def __exit__(self, *_exc: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=30.0)
+        self._thread.join(timeout=JOIN_WALL_S)
         if self._thread.is_alive():
             raise StationError("The reference meter's reading did not end.", "Look at its link.")
 
@@ -85,8 +119,9 @@ class ReferenceFeed:
         try:
             while not self._stop.is_set():
                 reading = self._meter.read()
-                self._samples.append(Sample(reading.t_s, (reading.voltage_v, reading.current_a)))
+                values = (reading.voltage_v, reading.current_a, reading.active_w)
                 self._frequencies.append(reading.frequency_hz)
+                self._samples.append(Sample(reading.t_s, values))
         except StationError as error:
             self._failure = error
 
@@ -106,48 +141,28 @@ class ReferenceFeed:
         return mean(self._frequencies)
 
 
-@dataclass
-class _Chip:
-    """Follows the windows of one chip."""
-
-    ports: tuple[int, ...]
-    signature: tuple[float, ...] = ()
-    polled_s: float = 0.0
-    edges: int = 0
-    ends: list[tuple[float, UnitStats]] = field(default_factory=list)
-
-    def look(self, t_s: float, stats: UnitStats) -> None:
-        ports = [stats.ports[port - 1] for port in self.ports]
-        signature = tuple(
-            value for port in ports for value in (port.voltage_v, port.current_a, port.active_w)
-        )
-        if self.signature and signature != self.signature:
-            self.edges += 1
-            if self.edges > DISCARDED_WINDOWS:
-                self.ends.append(((self.polled_s + t_s) / 2, stats))
-        self.signature, self.polled_s = signature, t_s
-
-
 def collect_windows(
-    api: DutApi,
+    source: WindowSource,
     meter: ReferenceMeter,
     clock: BenchClock,
-    count: int,
+    rule: StopRule,
     timeout_s: float,
-    on_poll: Callable[[int], None],
+    on_poll: OnPoll,
+    ports: Collection[int] = PORTS,
 ) -> Dwell:
-    """Collect `count` paired windows of every port.
+    """Collect paired windows of every port until the stop rule has enough.
 
     Args:
-        api: The unit.
+        source: The unit's windows.
         meter: The reference, configured.
         clock: The bench clock.
-        count: Windows wanted of every port, >= 1.
+        rule: How many windows, by the scatter of their ratios.
         timeout_s: Bench time for all of it, in s.
         on_poll: Called after each poll with the number of windows so far; keeps a watchdog fed.
+        ports: The ports whose scatter the rule judges: those with a CT on the conductor.
 
     Returns:
-        Exactly `count` windows per port, all of which have the reference on both sides.
+        Windows that all have the reference on both sides.
 
     Raises:
         StationError: The reference failed, or gave no reading around the windows. FixtureError or
@@ -155,86 +170,115 @@ def collect_windows(
         written anywhere.
     """
     deadline = clock.deadline(timeout_s)
-    chips = {name: _Chip(ports) for name, ports in CHIP_PORTS.items()}
-    frequencies: list[float] = []
+    seen: list[ChipWindow] = []
     with ReferenceFeed(meter) as feed:
         while not deadline.expired():
-            before_s = clock.now_s()
-            stats = api.stats()
-            t_s = (before_s + clock.now_s()) / 2
-            for chip in chips.values():
-                chip.look(t_s, stats)
-            frequencies.append(mean([port.frequency_hz for port in stats.ports]))
+            seen += source.poll()
             feed.check()
-            paired = _paired(chips, feed.samples(), frequencies[-1])
+            samples = feed.samples()
+            paired = _paired(seen, samples)
             on_poll(min(len(windows) for windows in paired.values()))
-            if all(len(windows) >= count for windows in paired.values()):
-                kept = {port: tuple(windows[:count]) for port, windows in paired.items()}
-                return Dwell(kept, mean(frequencies), feed.frequency_hz())
-            clock.sleep_s(POLL_S)
-    slow = [name for name, chip in chips.items() if len(chip.ends) < count]
+            if _enough(paired, rule, ports):
+                return Dwell(
+                    {port: tuple(windows) for port, windows in paired.items()},
+                    tuple(samples),
+                    source.frequency_hz,
+                    feed.frequency_hz(),
+                    source.current_step_a,
+                    source.voltage_step_v,
+                )
+            clock.sleep_s(source.poll_s)
+    slow = [chip for chip in CHIP_PORTS if sum(window.chip == chip for window in seen) < rule.least]
     if not slow:
         raise StationError(
-            f"The reference gave no readings around {count} windows within {timeout_s:g} s.",
+            f"The reference gave no readings around {rule.least} windows within {timeout_s:g} s.",
             "Look at the reference meter's update rate and its link.",
         )
     raise DutError(
-        f"No {count} fresh windows of {' and '.join(slow)} within {timeout_s:g} s.",
+        f"No {rule.least} fresh windows of {' and '.join(slow)} within {timeout_s:g} s.",
         "The chip is not measuring: look at its crystal, its supply and the mains.",
     )
 
 
-def _paired(
-    chips: dict[str, _Chip], samples: Sequence[Sample], frequency_hz: float
-) -> dict[int, list[PortWindow]]:
-    half_s = window_s(frequency_hz) / 2 if 40.0 <= frequency_hz <= 70.0 else window_s(50.0) / 2
+def _enough(paired: dict[int, list[PortWindow]], rule: StopRule, ports: Collection[int]) -> bool:
+    if any(len(windows) < rule.least for windows in paired.values()):
+        return False
+    ratios = {
+        port: [window.current_a / window.reference_a for window in windows if window.reference_a > 0]
+        for port, windows in paired.items()
+        if port in ports
+    }
+    if any(len(values) < rule.least or min(values) <= 0 for values in ratios.values()):
+        # Without a current there is no ratio to judge: the least number of windows must do.
+        return True
+    return rule.progress(ratios).done
+
+
+def _paired(seen: Sequence[ChipWindow], samples: Sequence[Sample]) -> dict[int, list[PortWindow]]:
     paired: dict[int, list[PortWindow]] = {port: [] for ports in CHIP_PORTS.values() for port in ports}
-    for chip in chips.values():
-        for end_s, stats in chip.ends:
-            reference = interpolated(samples, end_s - half_s)
-            if reference is None:
-                continue
-            for port in chip.ports:
-                reading = stats.ports[port - 1]
-                paired[port].append(
-                    PortWindow(
-                        end_s - half_s,
-                        reading.voltage_v,
-                        reading.current_a,
-                        reading.active_w,
-                        reference[0],
-                        reference[1],
-                    )
+    for window in seen:
+        reference = interpolated(samples, window.centre_s)
+        if reference is None:
+            continue
+        for port, reading in zip(CHIP_PORTS[window.chip], window.ports, strict=True):
+            paired[port].append(
+                PortWindow(
+                    window.centre_s,
+                    reading.voltage_v,
+                    reading.current_a,
+                    reading.active_w,
+                    reading.reactive_var,
+                    *reference,
                 )
+            )
     return paired
 
 
-def read_zeros(api: DutApi, clock: BenchClock, frequency_hz: float, count: int) -> dict[int, float]:
-    """Read every port's current with no current flowing.
+def read_unpaired(
+    source: WindowSource, clock: BenchClock, count: int, timeout_s: float
+) -> dict[int, list[tuple[float, float]]]:
+    """Read windows with no load on, when there is nothing to pair.
 
     Args:
-        api: The unit.
+        source: The unit's windows.
         clock: The bench clock.
-        frequency_hz: Nominal mains frequency, in Hz.
-        count: Readings to average, one per window, >= 1.
+        count: Windows wanted of every port, >= 1.
+        timeout_s: Bench time for all of it, in s.
 
     Returns:
-        Mean current by port, in A, from windows that began after this call.
+        Current in A and active power in W, `count` or more times by port.
+
+    Raises:
+        DutError: A chip gave too few windows within `timeout_s`.
     """
-    one_s = window_s(frequency_hz)
-    clock.sleep_s(DISCARDED_WINDOWS * one_s)
-    readings: list[UnitStats] = []
-    for _reading in range(count):
-        clock.sleep_s(one_s)
-        readings.append(api.stats())
-    ports = [port for ports in CHIP_PORTS.values() for port in ports]
-    return {port: mean([stats.ports[port - 1].current_a for stats in readings]) for port in ports}
+    deadline = clock.deadline(timeout_s)
+    found: dict[int, list[tuple[float, float]]] = {
+        port: [] for ports in CHIP_PORTS.values() for port in ports
+    }
+    while min(len(values) for values in found.values()) < count:
+        for window in source.poll():
+            for port, reading in zip(CHIP_PORTS[window.chip], window.ports, strict=True):
+                found[port].append((reading.current_a, reading.active_w))
+        if deadline.expired():
+            raise DutError(
+                f"No {count} fresh windows of both chips within {timeout_s:g} s with the load off.",
+                "The chip is not measuring: look at its crystal, its supply and the mains.",
+            )
+        clock.sleep_s(source.poll_s)
+    return found
 
 
 def wait_until_stable(
-    meter: ReferenceMeter, clock: BenchClock, timeout_s: float, on_poll: Callable[[int], None]
+    meter: ReferenceMeter, clock: BenchClock, least_a: float, timeout_s: float, on_poll: OnPoll
 ) -> float:
     """Wait until the reference current is on and stable.
+
+    Args:
+        meter: The reference, configured.
+        clock: The bench clock.
+        least_a: Current in A from which on the load counts as on, > 0.
+        timeout_s: Bench time for all of it, in s.
+        on_poll: Called after each reading; keeps a watchdog fed.
 
     Returns:
         The current at the reference, in A, mean of the last readings.
@@ -250,7 +294,7 @@ def wait_until_stable(
         on_poll(0)
         if (
             len(readings) == STABLE_READINGS
-            and min(readings) > MIN_LOAD_A
+            and min(readings) > least_a
             and spread_pct(readings) < STABLE_SPAN_PCT
         ):
             return mean(readings)

@@ -7,8 +7,8 @@ agreement. Anything else is one of the other outcomes, in its own words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import openhtf as htf
 
@@ -17,6 +17,7 @@ from mfg.records.record import (
     ABORTED,
     ERROR,
     FAIL,
+    INDETERMINATE,
     NOT_CALIBRATED,
     PARTLY_CALIBRATED,
     PASS,
@@ -28,9 +29,20 @@ from mfg.records.record import (
     value_text,
 )
 
+_UNDECIDED_ACTION = (
+    "Reject the unit: it is not proved to be good. A reference with less uncertainty could decide."
+)
 _DUT_ERRORS = {"DutError", "AdjustmentError"}
 _OFF_AT_THE_MAINS = "Do not touch the bench: switch it off at the mains, then call the engineer."
-_EXIT_CODES = {PASS: 0, FAIL: 1, ERROR: 3, ABORTED: 4, NOT_CALIBRATED: 5, PARTLY_CALIBRATED: 5}
+_EXIT_CODES = {
+    PASS: 0,
+    FAIL: 1,
+    INDETERMINATE: 1,
+    ERROR: 3,
+    ABORTED: 4,
+    NOT_CALIBRATED: 5,
+    PARTLY_CALIBRATED: 5,
+}
 
 
 @dataclass(frozen=True)
@@ -56,23 +68,41 @@ class Expectation:
         teardowns: The phases that measure that the bench is off, each with the phases it follows: once
             one of those has begun, its teardown must be there.
         calibration: "all", "partly" or "none".
+        evaluated: Names of the measurements that need an uncertainty, by phase.
     """
 
     measurements: Mapping[str, Sequence[str]]
     teardowns: Mapping[str, Sequence[str]]
     calibration: str
+    evaluated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: Plan) -> Expectation:
-        """Return what the record of a plan must hold."""
+    def of(cls, plan: Plan, left_out: Collection[tuple[str, str]] = ()) -> Expectation:
+        """Return what the record of a plan must hold.
+
+        Args:
+            plan: The plan as it was run.
+            left_out: Phase and name of what the unit does not offer; only what the limits file calls
+                optional may be left out.
+        """
         phases = htf.PhaseSequence(tuple(plan.nodes)).all_phases()
-        declared = {phase.name: [measured.name for measured in phase.measurements] for phase in phases}
+        allowed = {(phase, name) for phase, name in left_out if name in plan.optional.get(phase, ())}
+        declared = {
+            phase.name: [
+                measured.name for measured in phase.measurements if (phase.name, measured.name) not in allowed
+            ]
+            for phase in phases
+        }
+        evaluated = {
+            phase: [name for name in names if (phase, name) not in allowed]
+            for phase, names in plan.evaluated.items()
+        }
         guarded: dict[str, Sequence[str]] = dict.fromkeys(plan.teardowns, ())
         for group in htf.PhaseSequence(tuple(plan.nodes)).filter_by_type(htf.PhaseGroup):
             before = [phase.name for part in (group.setup, group.main) if part for phase in part.all_phases()]
             for phase in group.teardown.all_phases() if group.teardown else ():
                 guarded[phase.name] = before
-        return cls(declared, guarded, plan.calibration)
+        return cls(declared, guarded, plan.calibration, evaluated)
 
 
 def judge(
@@ -105,11 +135,35 @@ def judge(
         return Verdict(ERROR, tuple(errors + failures), _error_action(phases, bool(unsafe)))
     if failures:
         return Verdict(FAIL, tuple(failures), _failure_action(phases))
-    missing = _missing(phases, expected, serial_number)
+    missing = [*_missing(phases, expected, serial_number), *_unevaluated(phases, expected)]
     if missing or framework_outcome != PASS:
         reasons = (*missing, f"The test framework's own outcome is {framework_outcome or 'none'}.")
         return Verdict(ERROR, reasons, "Call the engineer: the run is incomplete. The unit is not judged.")
+    undecided = _undecided(phases)
+    if undecided:
+        return Verdict(INDETERMINATE, tuple(undecided), _UNDECIDED_ACTION)
     return _passed(expected.calibration)
+
+
+def _undecided(phases: Sequence[PhaseEntry]) -> list[str]:
+    return [
+        f"{_title(phase)}: {_measured(entry)}: inside its limit, but not by its uncertainty"
+        for phase in phases
+        for entry in phase["measurements"]
+        if entry["outcome"] == INDETERMINATE
+    ]
+
+
+def _unevaluated(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:
+    """Find values that a rule judges by their uncertainty, and that have none."""
+    done = {phase["name"]: phase for phase in phases}
+    return [
+        f"{name}: {entry['name']} has no uncertainty."
+        for name, wanted in expected.evaluated.items()
+        if name in done
+        for entry in done[name]["measurements"]
+        if entry["name"] in wanted and "uncertainty" not in entry
+    ]
 
 
 def _passed(calibration: str) -> Verdict:
@@ -191,7 +245,7 @@ def _missing(phases: Sequence[PhaseEntry], expected: Expectation, serial_number:
         if name not in done:
             reasons.append(f"The planned phase {name} did not run.")
             continue
-        if done[name]["outcome"] != PASS:
+        if done[name]["outcome"] not in (PASS, INDETERMINATE):
             reasons.append(f"The phase {name} ended as {done[name]['outcome']}.")
         entries = {entry["name"]: entry for entry in done[name]["measurements"]}
         reasons += [

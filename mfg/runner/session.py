@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import openhtf as htf
 from openhtf.core import test_record as htf_record
 
+from mfg.certificates import REFERENCE_METER, Certificate, load_certificates
 from mfg.clock import BenchClock
 from mfg.data_files import data_file, data_folder
 from mfg.errors import StationError
@@ -24,16 +25,22 @@ from mfg.fixtures.operator import FrontEnd, OperatorPlug
 from mfg.fixtures.scpi import Identity
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
+from mfg.phases.identify_ports import PGA
 from mfg.plans.ct6 import ct6_plan
 from mfg.plans.plan import Mode, Plan
+from mfg.readings.notes import CSV_HEAD
+from mfg.readings.preflight import past_due, too_uncertain
+from mfg.readings.standard import REFERENCE_ROLE
 from mfg.records.from_openhtf import RunContext, record_from_openhtf
 from mfg.records.index import RecordIndex
 from mfg.records.labels import factory_file_name, machine_config_name, parse_unit_label
 from mfg.records.record import FirmwareFacts, InstrumentFacts, Record, load_record, write_record
 from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
+from mfg.reporting.certificate import write_certificate
 from mfg.reporting.render import write_report
 from mfg.runner.execute import Execution, check_plan, execute
 from mfg.runner.guard import Expectation, Verdict, judge
+from mfg.runner.jig import count_jig_cycle
 from mfg.runner.locks import RunLocks
 from mfg.runner.log import RunLog
 from mfg.station import SlotContext, Station, WifiCredentials
@@ -57,6 +64,9 @@ class Display(Protocol):
         """Something lengthy advanced."""
 
 
+WINDOWS_FILE = "windows.csv"
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What one run is asked to do.
@@ -65,6 +75,8 @@ class RunRequest:
         scanned: Assembly and serial number bar codes when they are known already.
         last_scanned: The pair that `r` repeats.
         firmware: Folder of another firmware than the station's own.
+        past_due_by: Who lets an instrument past its due date be used; goes into the record.
+        uncertainty_waived_by: Who lets limits be judged with too large an uncertainty; likewise.
     """
 
     mode: Mode = field(default_factory=Mode)
@@ -74,6 +86,8 @@ class RunRequest:
     erase_calibrated: bool = False
     operator: str = ""
     firmware: Path | None = None
+    past_due_by: str = ""
+    uncertainty_waived_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +126,7 @@ class UnitRun:
         self._files: list[StoredFile] = []
         self._folder: RunFolder | None = None
         self._claimed_mac = ""
+        self._certificates: dict[str, Certificate] = {}
         self._seen: dict[str, str] = {}
         self._locks = RunLocks(station.records_folder)
         self._log = RunLog(secrets=(credentials.passphrase,))
@@ -127,12 +142,41 @@ class UnitRun:
         """
         with self._locks, self._log:
             self._locks.claim_slot(self._request.slot)
+            if self._request.mode.calibrate:
+                self._require_fit_bench()
             plan = self._plan()
             check_plan(plan)
             start_s, start_wall_s = self._clock.now_s(), time.monotonic()
             execution = execute(plan, stop, self._changed(plan))
             bench_s, wall_s = self._clock.now_s() - start_s, time.monotonic() - start_wall_s
             return self._store(plan, execution, bench_s, wall_s)
+
+    def _require_fit_bench(self) -> None:
+        """Refuse a calibration that proves nothing, before anything is switched on."""
+        station, request, sheet = self._station, self._request, self._sheet
+        if station.certificates is None:
+            raise StationError(
+                f"{station.path}: names no certificates; a calibration without any proves nothing.",
+                "Name the file with the instruments' certificates under 'certificates'.",
+            )
+        self._certificates = load_certificates(station.certificates)
+        sheet.certificate = self._certificates[REFERENCE_METER]
+        due = past_due(self._certificates, self._started.date())
+        if due and not request.past_due_by:
+            raise StationError(
+                f"Past due: {'; '.join(due)}.",
+                "Have it calibrated; or a named person lets it pass with --past-due-by NAME.",
+            )
+        sheet.waivers += [f"Past due, let pass by {request.past_due_by}: {text}." for text in due]
+        coarse = too_uncertain(station, self._limits, sheet.certificate)
+        if coarse and not request.uncertainty_waived_by:
+            raise StationError(
+                f"This bench is too uncertain for its limits: {'; '.join(coarse)}.",
+                "Use a better reference or range; or a named person lets it pass with "
+                "--uncertainty-waived-by NAME.",
+            )
+        name = request.uncertainty_waived_by
+        sheet.waivers += [f"Too uncertain, let pass by {name}: {text}." for text in coarse]
 
     def _plan(self) -> Plan:
         common: dict[str, Any] = {"context": self._context, "traveller": self._sheet}
@@ -161,7 +205,8 @@ class UnitRun:
             wanted = {plug.name: bound[_placed(plug.cls)] for plug in phase.plugs}
             return phase.with_plugs(**wanted)
 
-        return ct6_plan(self._limits, self._request.mode, bind)
+        points = [point.name for point in self._station.load_points]
+        return ct6_plan(self._limits, self._request.mode, bind, points)
 
     def _traveller(self, credentials: WifiCredentials) -> Traveller:
         manifest = read_manifest(data_file("firmware", "images", "manifest.toml"))
@@ -233,12 +278,14 @@ class UnitRun:
         folder = self._run_folder()
         log = self._log.text(execution.test_record, self._sheet.console_lines)
         folder.write("log.txt", log.encode(), mode=PRIVATE)
+        if self._sheet.window_rows:
+            self._keep(WINDOWS_FILE, "\n".join([CSV_HEAD, *self._sheet.window_rows, ""]).encode())
         context = self._run_context(plan, bench_s, wall_s)
         draft = record_from_openhtf(execution.test_record, context)
         outcome = execution.test_record.outcome
         verdict = judge(
             draft["phases"],
-            Expectation.of(plan),
+            Expectation.of(plan, self._sheet.left_out),
             outcome.name if outcome is not None else "",
             self._sheet.serial_number,
             execution.aborted,
@@ -257,6 +304,7 @@ class UnitRun:
         if stored["outcome"] != verdict.outcome or stored["phases"] != record["phases"]:
             raise StationError(f"{folder.path} does not hold what was written.", "Check the disk.")
         write_report(stored, folder.path)
+        write_certificate(stored, folder.path)
         with RecordIndex(self._station.records_folder) as index:
             index.add(stored, folder.path)
         return RunResult(verdict, stored, folder.path, bench_s)
@@ -296,7 +344,59 @@ class UnitRun:
             old_gains=sheet.old_gains,
             attachments=self._files,
             log_file="log.txt",
+            evaluations=sheet.evaluations,
+            calibration=self._calibration_facts(),
         )
+
+    def _calibration_facts(self) -> dict[str, Any] | None:
+        """Say what the calibration rests on, None where nothing was compared with the reference."""
+        sheet, station = self._sheet, self._station
+        identity, paper = sheet.instruments.get(REFERENCE_ROLE), sheet.certificate
+        if not sheet.dwells or identity is None or paper is None:
+            return None
+        return {
+            "reference": {
+                "maker": identity.maker,
+                "model": identity.model,
+                "serial_number": identity.serial,
+                "certificate": paper.number,
+                "issued": paper.issued.isoformat(),
+                "due": paper.due.isoformat(),
+                "overridden_by": self._request.past_due_by,
+            },
+            "instruments": [
+                {"role": role, "certificate": known.number, "due": known.due.isoformat()}
+                for role, known in self._certificates.items()
+            ],
+            "load_points": _verified_points(sheet, station.conductor.turns),
+            "registers": sheet.registers,
+            "windows_file": WINDOWS_FILE,
+            "not_done": sheet.not_done,
+            "conditions": {
+                "ambient_degc": sheet.ambient_degc,
+                "soak_s": sheet.soak_s,
+                "adaptor": station.adaptor,
+                "adaptor_serial": station.adaptor_serial,
+                "line_frequency_hz": station.line_frequency_hz,
+                "pga": PGA,
+                "jig_cycles": count_jig_cycle(station.records_folder),
+            },
+            "waivers": sheet.waivers,
+        }
+
+
+def _verified_points(sheet: Traveller, turns: int) -> list[dict[str, Any]]:
+    """Return the load points at which the adjusted unit was verified; the current is that at a port."""
+    return [
+        {
+            "name": dwell["point"],
+            "current_a": dwell["current_a"] * turns,
+            "range_a": dwell["range_a"],
+            "windows": dwell["windows"],
+        }
+        for dwell in sheet.dwells
+        if dwell["name"] == f"verify {dwell['point']}"
+    ]
 
 
 def _placed(cls: Any) -> type[Any]:

@@ -11,18 +11,25 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from mfg.records.record import ABORTED, ERROR, FAIL, NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
+from mfg.records.record import ABORTED, ERROR, FAIL, INDETERMINATE, NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
 from mfg.runner.session import RunResult
 
 _COLOURS = {
     PASS: "white on green",
     FAIL: "white on red",
     ERROR: "black on yellow",
+    INDETERMINATE: "white on dark_orange3",
     ABORTED: "white on magenta",
     NOT_CALIBRATED: "white on blue",
     PARTLY_CALIBRATED: "white on blue",
 }
-_MARKS = {"PASS": "[green]✔[/]", "FAIL": "[red]✘[/]", "ERROR": "[yellow]![/]", "SKIP": "[dim]-[/]"}
+_MARKS = {
+    "INDETERMINATE": "[dark_orange3]?[/]",
+    "PASS": "[green]✔[/]",
+    "FAIL": "[red]✘[/]",
+    "ERROR": "[yellow]![/]",
+    "SKIP": "[dim]-[/]",
+}
 _TITLES = {
     "erase": "erasing",
     "MicroPython": "loading MicroPython",

@@ -3,18 +3,22 @@
 import asyncio
 import errno
 import gc
+import io
 import json
+
+from micropython import const
 
 from . import config, files, log, request
 
-_CONNECTIONS_MAX = 4
-_REQUEST_S = 5
-_HANDLER_S = 15
-_UPLOAD_S = 60
-_REPLY_S = 10
-_CHUNK_BYTES = 1024
+_CONNECTIONS_MAX = const(4)
+_REQUEST_S = const(5)
+_HANDLER_S = const(15)
+_UPLOAD_S = const(60)
+_REPLY_S = const(10)
+_CHUNK_BYTES = const(1024)
+_PIECE_BYTES = const(256)
 _QUIET_S = 0.3
-_CLOSE_S = 1
+_CLOSE_S = const(1)
 
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 500: "ERROR", 503: "Busy"}
 
@@ -116,11 +120,39 @@ class HttpServer:
         return {"OK": True}
 
     async def _reply(self, writer, status, body):
-        text = json.dumps(body)
+        pieces = _Pieces(writer)
         head = "HTTP/1.0 %d %s\r\nContent-type: application/json\r\n\r\n" % (status, _REASONS[status])
-        writer.write(head.encode())
-        writer.write(text.encode())
+        pieces.write(head.encode())
+        json.dump(body, pieces)
+        pieces.flush()
         await asyncio.wait_for(writer.drain(), _REPLY_S)
+
+
+class _Pieces(io.IOBase):
+    """Hands a reply over in small pieces: a heap in use for hours has no room for a long one."""
+
+    def __init__(self, writer):
+        self._writer = writer
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
+        self._held = 0
+
+    def write(self, data):
+        """Take some bytes; io.IOBase calls it."""
+        taken = 0
+        while taken < len(data):
+            count = min(len(data) - taken, _PIECE_BYTES - self._held)
+            self._buffer[self._held : self._held + count] = data[taken : taken + count]
+            self._held += count
+            taken += count
+            if self._held == _PIECE_BYTES:
+                self.flush()
+        return taken
+
+    def flush(self):
+        """Hand over what is held."""
+        if self._held:
+            self._writer.write(bytes(self._buffer[: self._held]))
+            self._held = 0
 
 
 async def _read_line(reader):

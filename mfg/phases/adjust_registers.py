@@ -1,0 +1,205 @@
+"""Adjust two voltage gains, six current gains and six phase angles from one dwell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import openhtf as htf
+
+from mfg.calibration.gains import CURRENT_OFFSET_A_PER_COUNT, error_pct, gain, offset_for_zero
+from mfg.calibration.pairing import mean
+from mfg.calibration.phase_angles import angle_deg, phase_counts, phase_register
+from mfg.calibration.windows import StopRule, check_ports_agree, check_turns
+from mfg.clock import BenchClock
+from mfg.fixtures.dut_api import DutApi
+from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
+from mfg.fixtures.traveller import Traveller
+from mfg.readings.load_points import LoadBench, require_believable
+from mfg.readings.notes import note_dwell
+from mfg.readings.paired import Dwell, read_unpaired
+from mfg.readings.standard import ReferenceStandard, bench_standard
+from mfg.readings.window_sources import CHIP_PORTS, window_source
+from mfg.station import Station
+
+ZERO_WINDOWS = 3
+NO_PHASE = "Phase angles were neither adjusted nor verified: the unit's interface has no phase registers."
+PHASE_FEATURE, REGISTERS_FEATURE = "phase", "registers"
+# Where the chip holds what; Source: ct6-interface 7.2.
+VOLTAGE_GAIN_REGISTERS = (0x61, 0x65, 0x69)
+CURRENT_GAIN_REGISTERS, CURRENT_OFFSET_REGISTERS = (0x62, 0x66, 0x6A), (0x64, 0x68, 0x6C)
+PHASE_REGISTERS = (0x48, 0x4A, 0x4C)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What the dwell came to: configuration values by key, and phases in signed counts by port."""
+
+    values: dict[str, int]
+    phases: dict[int, int]
+
+
+@htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, power=PowerSwitchPlug, reference=ReferenceMeterPlug)
+def adjust_registers(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    unit: UnitApiPlug,
+    power: PowerSwitchPlug,
+    reference: ReferenceMeterPlug,
+) -> None:
+    """Adjust everything in closed form from averaged, time-paired windows; one write, rounded.
+
+    Needs: nominal gains, no offsets and no phases in force, both conductors off. Leaves: the load on at its
+    high point, the new registers in force and in the configuration, not yet in factory.cfg.
+    """
+    sheet = traveller.sheet
+    clock, station = unit.slot_context.clock, unit.slot_context.station
+    sheet.soak_s = _soak(unit.api, clock, station)
+    zeros_a = _zeros(unit.api, clock, sheet)
+
+    def feed(done: int) -> None:
+        power.switch.feed()
+        sheet.report_progress("adjust", done, rule.least)
+
+    rule = StopRule(wanted_ppm=sheet.limits.rule("wanted_ppm"))
+    bench = LoadBench(station, clock, power.switch, reference.open())
+    point = station.load_points[0]
+    test.measurements["reference_a"] = bench.go_to(point, sheet.deadline_s("settle_s"), feed)
+    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
+    note_dwell(sheet, "adjust", point, dwell)
+    test.measurements["frequency_hz"] = dwell.frequency_hz
+    test.measurements["adjust_windows"] = dwell.count()
+    _check_bundle(dwell, station, sheet)
+    solved = _solve(test, sheet, dwell, unit.api.config(), zeros_a, station)
+    test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
+
+
+def _soak(api: DutApi, clock: BenchClock, station: Station) -> float:
+    """Wait until the unit has run for the soak time, WiFi and chips on; return how long it has run."""
+    clock.sleep_s(station.conductor.soak_s - api.uptime_s())
+    return api.uptime_s()
+
+
+def _zeros(api: DutApi, clock: BenchClock, sheet: Traveller) -> dict[int, float]:
+    """Read the currents of all ports with the load off."""
+    source = window_source(api, clock, sheet.features, clock.now_s())
+    found = read_unpaired(source, clock, ZERO_WINDOWS, sheet.deadline_s("dwell_s"))
+    return {port: mean([current_a for current_a, _active_w in values]) for port, values in found.items()}
+
+
+def _check_bundle(dwell: Dwell, station: Station, sheet: Traveller) -> None:
+    """Refuse a bundle with other turns, or a CT that is not closed, before anything is written."""
+    ratios = {port: mean(dwell.current_ratios(port)) for port in sheet.ports}
+    turns = station.conductor.turns
+    require_believable([lambda: check_turns(ratios, turns), lambda: check_ports_agree(ratios)])
+
+
+def _solve(
+    test: htf.TestApi,
+    sheet: Traveller,
+    dwell: Dwell,
+    old: dict[str, object],
+    zeros_a: dict[int, float],
+    station: Station,
+) -> Solved:
+    standard = bench_standard(station, sheet)
+    values = _voltage_values(test, sheet, dwell, old, standard)
+    phases: dict[int, int] = {}
+    for port in sheet.ports:
+        expected_a = station.conductor.turns * standard.corrected("current", dwell.means(port).reference_a)
+        values |= _current_values(test, sheet, dwell, old, port, expected_a, zeros_a[port])
+        if PHASE_FEATURE in sheet.features:
+            phases[port] = _phase(dwell, port, station)
+            values[f"CT{port}_PHASE"] = phase_register(phases[port])
+            test.measurements[f"port{port}_phase_counts"] = phases[port]
+        else:
+            _leave_out(test, sheet, f"port{port}_phase_counts")
+    return Solved(values, phases)
+
+
+def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
+    """Record that the unit does not offer what would be measured."""
+    test.measurements.set_measurement_outcome_to_skipped(name)
+    sheet.left_out.add(("adjust_registers", name))
+    if NO_PHASE not in sheet.not_done:
+        sheet.not_done.append(NO_PHASE)
+
+
+def _voltage_values(
+    test: htf.TestApi, sheet: Traveller, dwell: Dwell, old: dict[str, object], standard: ReferenceStandard
+) -> dict[str, int]:
+    """Solve one gain per chip from its three ports, which share one voltage input."""
+    values: dict[str, int] = {}
+    for chip, ports in CHIP_PORTS.items():
+        means = [dwell.means(port) for port in ports]
+        measured_v = mean([port.voltage_v for port in means])
+        reference_v = standard.corrected("voltage", mean([port.reference_v for port in means]))
+        key = f"{chip}_VOLTAGE_GAIN"
+        sheet.old_gains[chip] = int(str(old[key]))
+        values[key] = gain(reference_v, measured_v, sheet.old_gains[chip])
+        test.measurements[f"{chip.lower()}_voltage_before_pct"] = error_pct(measured_v, reference_v)
+        test.measurements[f"{chip.lower()}_voltage_gain_counts"] = values[key]
+    return values
+
+
+def _current_values(
+    test: htf.TestApi,
+    sheet: Traveller,
+    dwell: Dwell,
+    old: dict[str, object],
+    port: int,
+    expected_a: float,
+    zero_a: float,
+) -> dict[str, int]:
+    measured_a = dwell.means(port).current_a
+    offset = offset_for_zero(zero_a, sheet.limits.rule("zero_without_offset_a"), CURRENT_OFFSET_A_PER_COUNT)
+    gain_old = int(str(old[f"CT{port}_IGAIN"]))
+    sheet.old_gains[f"CT{port}"] = gain_old
+    # The offset is added after the gain, so the gain is solved for what is left without it.
+    gain_new = gain(expected_a - offset * CURRENT_OFFSET_A_PER_COUNT, measured_a, gain_old)
+    test.measurements[f"port{port}_zero_a"] = zero_a
+    test.measurements[f"port{port}_before_pct"] = error_pct(measured_a, expected_a)
+    test.measurements[f"port{port}_igain_counts"] = gain_new
+    test.measurements[f"port{port}_ioffset_counts"] = offset
+    return {f"CT{port}_IGAIN": gain_new, f"CT{port}_IOFFSET": offset & 0xFFFF}
+
+
+def _phase(dwell: Dwell, port: int, station: Station) -> int:
+    means = dwell.means(port)
+    direction = 1 if station.conductor.direction == "export" else -1
+    measured_deg = angle_deg(means.active_w, means.reactive_var, direction)
+    return phase_counts(station.conductor.load_angle_deg, measured_deg, dwell.frequency_hz)
+
+
+def _write(api: DutApi, sheet: Traveller, solved: Solved) -> bool:
+    """Write configuration and chips, and read both back."""
+    api.set_config(solved.values)
+    wanted = _chip_registers(solved.values)
+    if REGISTERS_FEATURE in sheet.features:
+        for chip, registers in wanted.items():
+            api.set_registers(chip, registers)
+            held = api.registers(chip)
+            sheet.registers[chip] = {f"0x{address:02X}": held[address] for address in registers}
+            if any(held[address] != value for address, value in registers.items()):
+                return False
+    else:
+        api.init_chips()
+    after = api.config()
+    return all(int(after[key]) == value for key, value in solved.values.items())
+
+
+def _chip_registers(values: dict[str, int]) -> dict[str, dict[int, int]]:
+    registers: dict[str, dict[int, int]] = {}
+    for chip, ports in CHIP_PORTS.items():
+        found = dict.fromkeys(VOLTAGE_GAIN_REGISTERS, values[f"{chip}_VOLTAGE_GAIN"])
+        for phase, port in enumerate(ports):
+            for addresses, key in (
+                (CURRENT_GAIN_REGISTERS, f"CT{port}_IGAIN"),
+                (CURRENT_OFFSET_REGISTERS, f"CT{port}_IOFFSET"),
+                (PHASE_REGISTERS, f"CT{port}_PHASE"),
+            ):
+                if key in values:
+                    found[addresses[phase]] = values[key]
+        registers[chip] = found
+    return registers

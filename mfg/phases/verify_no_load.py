@@ -1,0 +1,32 @@
+"""Verify that a unit without a load shows none."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.calibration.pairing import mean
+from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.paired import read_unpaired
+from mfg.readings.window_sources import window_source
+
+WINDOWS = 3
+OFF_TIMEOUT_S, OFF_A = 5.0, 0.010
+
+
+@htf.PhaseOptions(timeout_s=120)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, power=PowerSwitchPlug)
+def verify_no_load(
+    test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug, power: PowerSwitchPlug
+) -> None:
+    """Switch the load off and judge current and power of every port.
+
+    Needs: the stored calibration in force. Leaves: the load off.
+    """
+    sheet, clock = traveller.sheet, unit.slot_context.clock
+    power.switch.off(power.load)
+    clock.wait_until(lambda: power.switch.measured_current_a(power.load) < OFF_A, OFF_TIMEOUT_S)
+    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    found = read_unpaired(source, clock, WINDOWS, sheet.deadline_s("dwell_s"))
+    for port in sheet.ports:
+        test.measurements[f"port{port}_no_load_a"] = mean([current_a for current_a, _w in found[port]])
+        test.measurements[f"port{port}_no_load_w"] = mean([active_w for _a, active_w in found[port]])

@@ -1,0 +1,103 @@
+"""Verify what is stored: after a power cycle the unit must measure as it did before."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.calibration.windows import StopRule
+from mfg.errors import DutError, FixtureError
+from mfg.fixtures.plugs import (
+    PowerSwitchPlug,
+    ReferenceMeterPlug,
+    TravellerPlug,
+    UnitApiPlug,
+    UnitPortPlug,
+)
+from mfg.readings.evaluation import Evaluator
+from mfg.readings.load_points import LoadBench
+from mfg.readings.notes import note_dwell
+from mfg.readings.standard import bench_limits, bench_standard
+from mfg.readings.window_sources import window_source
+
+OFF_TIMEOUT_S = 5.0
+POLL_S = 0.2
+OFF_V = 5.0
+
+
+@htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
+@htf.plug(
+    traveller=TravellerPlug,
+    unit=UnitApiPlug,
+    port=UnitPortPlug,
+    power=PowerSwitchPlug,
+    reference=ReferenceMeterPlug,
+)
+def verify_stored(
+    test: htf.TestApi,
+    traveller: TravellerPlug,
+    unit: UnitApiPlug,
+    port: UnitPortPlug,
+    power: PowerSwitchPlug,
+    reference: ReferenceMeterPlug,
+) -> None:
+    """Let the unit store its calibration, take its supply away, and judge it again at the high point.
+
+    Needs: verified registers in force, the load on. Leaves: the calibration in factory.cfg and in force.
+    """
+    sheet = traveller.sheet
+    clock, station = unit.slot_context.clock, unit.slot_context.station
+    unit.api.save_factory()
+    test.measurements["returned_s"] = _cycle(traveller, unit, port, power)
+    rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
+
+    def feed(done: int) -> None:
+        power.switch.feed()
+        sheet.report_progress("verify stored", done, rule.least)
+
+    bench = LoadBench(station, clock, power.switch, reference.open())
+    point = station.load_points[0]
+    bench.go_to(point, sheet.deadline_s("settle_s"), feed)
+    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
+    note_dwell(sheet, "verify stored", point, dwell)
+    test.measurements["stored_windows"] = dwell.count()
+    evaluator = Evaluator(
+        bench_standard(station, sheet), bench_limits(station), station.conductor, point.range_a
+    )
+    for number in sheet.ports:
+        for quantity, evaluated in (
+            ("voltage", evaluator.voltage(dwell, number)),
+            ("current", evaluator.current(dwell, number)),
+        ):
+            name = f"port{number}_stored_{quantity}_error_pct"
+            limit = sheet.limits.limit("verify_stored", name)
+            sheet.evaluations["verify_stored", name] = evaluated.entry(limit)
+            test.measurements[name] = evaluated.value
+
+
+def _cycle(traveller: TravellerPlug, unit: UnitApiPlug, port: UnitPortPlug, power: PowerSwitchPlug) -> float:
+    """Take the unit's supply away, give it back, and return how long the unit took to answer."""
+    sheet, clock = traveller.sheet, unit.slot_context.clock
+    port.close_console()
+    power.switch.off(power.supply)
+    off = clock.wait_until(
+        lambda: power.switch.measured_voltage_v(power.supply) < OFF_V and not port.present(), OFF_TIMEOUT_S
+    )
+    if not off:
+        raise FixtureError(
+            f"The unit is still powered {OFF_TIMEOUT_S:g} s after its supply was switched off.",
+            "Check the supply's contact. Is the +5 V wire of the USB cable cut?",
+        )
+    power.switch.on(power.supply)
+    started_s = clock.now_s()
+    port.console(sheet.deadline_s("serial_port_s"))
+    deadline = clock.deadline(sheet.deadline_s("power_cycle_s"))
+    while not unit.answers():
+        power.switch.feed()  # the load stays on meanwhile
+        if deadline.expired():
+            raise DutError(
+                f"The unit did not answer within {deadline.duration_s:g} s of getting its supply back.",
+                "Reject the unit.",
+            )
+        clock.sleep_s(POLL_S)
+    return clock.now_s() - started_s

@@ -1,0 +1,153 @@
+"""Bring the bench to a load point, and take a dwell there that can be believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mfg.calibration.pairing import Sample
+from mfg.calibration.windows import (
+    SCATTER_LIMIT_PPM,
+    Finding,
+    StopRule,
+    check_first_window,
+    check_line_frequency,
+    check_mains_steady,
+    check_not_saturated,
+    check_reference_fresh,
+    check_scatter,
+)
+from mfg.clock import BenchClock
+from mfg.errors import DutError, FixtureError, MfgError, StationError
+from mfg.fixtures.power_switch import PowerSwitch
+from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.limits.loader import PORTS
+from mfg.readings.paired import Dwell, OnPoll, collect_windows, wait_until_stable
+from mfg.readings.window_sources import WindowSource
+from mfg.station import LoadPoint, Station
+
+REPEATED_SHARE = 4  # a steady load gives one reading in ten twice by chance; a lagging meter every other
+STEP_FACTOR = 2.0  # a reading that sits between two steps scatters by half a step, not by its root of 12
+LEAST_SHARE = 0.5  # of a point's current from which on the load counts as on
+_ERRORS: dict[str, type[MfgError]] = {"dut": DutError, "fixture": FixtureError, "station": StationError}
+_ACTIONS = {
+    "dut": "Reject the unit.",
+    "fixture": "Check the load, the conductor and the CTs, then start the unit again.",
+    "station": "Call the engineer.",
+}
+
+
+@dataclass(frozen=True)
+class LoadBench:
+    """The load with its reference, as the calibration uses them."""
+
+    station: Station
+    clock: BenchClock
+    switch: PowerSwitch
+    meter: ReferenceMeter
+    ports: tuple[int, ...] = PORTS  # those with a CT on the conductor: only they are to be believed
+
+    def go_to(self, point: LoadPoint, settle_s: float, on_poll: OnPoll) -> float:
+        """Set the load to a point and wait until its current is stable.
+
+        The reference's range follows the current: never a current above its range.
+
+        Returns:
+            The current at the reference, in A.
+
+        Raises:
+            FixtureError: The current does not become stable within `settle_s`, or the switch fails.
+            StationError: The reference failed.
+        """
+        channel = self.station.power_switch.load_channel
+        rising = self.switch.measured_current_a(channel) < point.current_a
+        if rising:
+            self._set_range(point.range_a)
+        if len(self.station.load_points) > 1:
+            self.switch.set_current(channel, point.current_a)
+        if not rising:
+            self._set_range(point.range_a)
+        self.switch.on(channel)
+        least_a = point.current_a * LEAST_SHARE
+        return wait_until_stable(self.meter, self.clock, least_a, settle_s, on_poll)
+
+    def _set_range(self, range_a: float) -> None:
+        settings = self.station.reference_meter
+        self.meter.configure(settings.voltage_range_v, range_a, settings.update_s)
+
+    def dwell(self, source: WindowSource, rule: StopRule, timeout_s: float, on_poll: OnPoll) -> Dwell:
+        """Collect windows at the present point and check that they can be believed.
+
+        Raises:
+            DutError, FixtureError, StationError: By who must act on what is unbelievable; as
+            `collect_windows` otherwise.
+        """
+        dwell = collect_windows(source, self.meter, self.clock, rule, timeout_s, on_poll, self.ports)
+        currents = {port: [window.current_a for window in dwell.windows[port]] for port in self.ports}
+
+        def ratios() -> dict[int, list[float]]:
+            return {port: dwell.current_ratios(port) for port in self.ports}
+
+        expected_hz = float(self.station.line_frequency_hz)
+        believable_ppm = _believable_scatter_ppm(dwell)
+        require_believable(
+            [
+                lambda: check_line_frequency(dwell.reference_frequency_hz, expected_hz),
+                lambda: check_line_frequency(dwell.frequency_hz, expected_hz),
+                lambda: check_reference_fresh(dwell.samples, len(dwell.samples) // REPEATED_SHARE),
+                lambda: check_mains_steady(dwell.samples),
+                lambda: check_not_saturated(currents),
+                lambda: check_load_stayed(dwell.samples),
+                lambda: check_currents_there(currents),
+                lambda: check_first_window(ratios(), believable_ppm),
+                lambda: check_scatter(ratios(), believable_ppm),
+            ]
+        )
+        return dwell
+
+
+def check_load_stayed(samples: Sequence[Sample]) -> Finding | None:
+    """Find a load that went away in the dwell: one reading far below the highest, or no current at all."""
+    currents_a = [sample.values[1] for sample in samples]
+    lowest, least = min(currents_a), max(currents_a) * LEAST_SHARE
+    if lowest > 0 and lowest >= least:
+        return None
+    return Finding(
+        "load_lost",
+        "fixture",
+        f"The load's current fell to {lowest:.3f} A in the dwell, from {max(currents_a):.3f} A.",
+        lowest,
+        least,
+    )
+
+
+def check_currents_there(currents_a: Mapping[int, Sequence[float]]) -> Finding | None:
+    """Find a port that reads no current though the load is on."""
+    for port, readings in currents_a.items():
+        if min(readings) <= 0:
+            return Finding(
+                "no_current",
+                "fixture",
+                f"Port {port} reads no current with the load on: its CT is open or not on the conductor.",
+                min(readings),
+                0.0,
+            )
+    return None
+
+
+def _believable_scatter_ppm(dwell: Dwell) -> float:
+    """Return the scatter that paired windows may have: the load's, and that of the display steps."""
+    smallest_a = min(abs(dwell.means(port).current_a) for port in dwell.windows)
+    if smallest_a == 0:
+        return SCATTER_LIMIT_PPM
+    steps_ppm = dwell.current_step_a / smallest_a / math.sqrt(12) * 1e6
+    return math.hypot(SCATTER_LIMIT_PPM, STEP_FACTOR * steps_ppm)
+
+
+def require_believable(checks: Sequence[Callable[[], Finding | None]]) -> None:
+    """Raise what the first check finds, by who must act; checks are given as functions without arguments."""
+    for check in checks:
+        finding = check()
+        if finding is not None:
+            raise _ERRORS[finding.culprit](finding.message, _ACTIONS[finding.culprit])

@@ -1,0 +1,35 @@
+"""Write a dwell onto the traveller: for the record, and window by window for the CSV file."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+from mfg.fixtures.traveller import Traveller
+from mfg.readings.paired import Dwell
+from mfg.station import LoadPoint
+
+CSV_HEAD = "dwell,port,t_s,voltage_v,current_a,active_w,reactive_var,reference_v,reference_a,reference_w"
+
+
+def note_dwell(sheet: Traveller, name: str, point: LoadPoint, dwell: Dwell) -> None:
+    """Add a dwell to the traveller.
+
+    Args:
+        sheet: Of the run.
+        name: What the dwell was for, such as "verify low".
+        point: The load point it was taken at.
+        dwell: What it gave.
+    """
+    sheet.dwells.append(
+        {
+            "name": name,
+            "point": point.name,
+            "current_a": point.current_a,
+            "range_a": point.range_a,
+            "windows": dwell.count(),
+        }
+    )
+    for port, windows in dwell.windows.items():
+        for window in windows:
+            values = ",".join(f"{value:.6f}" for value in astuple(window))
+            sheet.window_rows.append(f"{name},{port},{values}")

@@ -1,0 +1,156 @@
+"""The calibration on the emulated bench: true by the plant, proved by uncertainty, honest about its faults."""
+
+import csv
+
+import pytest
+from bench_station import BenchStation
+from original_interface import copied_firmware, with_defaults, with_original_interface
+
+from mfg.emulator.config import InstrumentsConfig
+
+CALIBRATION = ("adjust_registers", "verify_points")
+PERFECT = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
+
+
+def errors_pct(readings, quantity):
+    return {
+        port: (reading["registers"][quantity] / reading["truth"][quantity] - 1) * 100
+        for port, reading in readings.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """One good unit at real speed; the bench stays up to look at its registers."""
+    station = BenchStation(tmp_path_factory.mktemp("calibrated"), seed=11, instruments=PERFECT)
+    with station.bench() as bench:
+        ended = station.run()
+        assert ended.exit_code == 0, ended.output
+        yield station, bench, ended
+
+
+def test_voltage_current_and_power_are_true_by_the_plant(calibrated):
+    station, bench, _ended = calibrated
+    readings = station.settled_readings(bench)
+    for quantity, limit_pct in (("voltage_v", 0.05), ("current_a", 0.05), ("active_w", 0.1)):
+        errors = errors_pct(readings, quantity)
+        assert max(map(abs, errors.values())) < limit_pct, (quantity, errors)
+
+
+def test_zero_gain_write_and_verify_at_three_points_take_at_most_30_s_of_bench_time(calibrated):
+    _station, _bench, ended = calibrated
+    seconds = sum(ended.phase(name)["seconds"] for name in CALIBRATION)
+    soak_s = max(0.0, ended.record["calibration"]["conditions"]["soak_s"] - 8.5)
+    assert seconds - soak_s <= 30.0, seconds
+
+
+def test_every_judged_value_carries_its_uncertainty_and_its_decision(calibrated):
+    entries = [
+        entry
+        for name in ("verify_points", "verify_stored")
+        for entry in calibrated[2].phase(name)["measurements"]
+    ]
+    judged = [entry for entry in entries if entry["name"].endswith(("_error_pct", "_error_deg"))]
+    assert len(judged) == 6 * (3 * 3 + 1 + 2)
+    for entry in judged:
+        found = entry["uncertainty"]
+        assert found["verdict"] == "PASS"
+        assert 0 < found["expanded"] < entry["high"]
+        assert found["accept_high"] == pytest.approx(entry["high"] - found["expanded"])
+        assert found["tur"] >= found["required_tur"] == 1.5
+        assert found["conformity_probability"] > 0.95
+        assert {line["kind"] for line in found["budget"]} == {"A", "B"}
+
+
+def test_the_true_error_lies_inside_the_stated_uncertainty(calibrated):
+    station, bench, ended = calibrated
+    errors = errors_pct(station.settled_readings(bench), "current_a")
+    for port, error in errors.items():
+        entry = next(
+            entry
+            for entry in ended.phase("verify_stored")["measurements"]
+            if entry["name"] == f"port{port}_stored_current_error_pct"
+        )
+        assert abs(entry["value"] - error) < entry["uncertainty"]["expanded"]
+
+
+def test_phase_angles_are_adjusted_and_stored(calibrated):
+    _station, _bench, ended = calibrated
+    counts = [ended.value("adjust_registers", f"port{port}_phase_counts") for port in range(1, 7)]
+    assert max(map(abs, counts)) > 20, counts  # the CTs lead by up to 1.5 degrees
+    angles = [ended.value("verify_points", f"port{port}_high_phase_error_deg") for port in range(1, 7)]
+    assert max(map(abs, angles)) < 0.02
+
+
+def test_windows_registers_and_conditions_are_on_record(calibrated):
+    _station, _bench, ended = calibrated
+    facts = ended.record["calibration"]
+    with (ended.folder / facts["windows_file"]).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 6 * 8 * 5
+    assert [point["name"] for point in facts["load_points"]] == ["high", "mid", "low"]
+    assert facts["reference"]["certificate"]
+    assert facts["not_done"] == facts["waivers"] == []
+    assert facts["conditions"]["jig_cycles"] == 1
+    assert facts["registers"]["CS4"]["0x62"] == ended.value("adjust_registers", "port1_igain_counts")
+
+
+def test_the_certificate_page_is_written(calibrated):
+    page = (calibrated[2].folder / "certificate.html").read_text()
+    assert "SN00001823" in page
+    assert "EMULATED" in page.upper()
+
+
+def test_a_unit_with_the_original_interface_and_its_default_offsets_is_calibrated_too(tmp_path):
+    firmware = with_defaults(
+        with_original_interface(copied_firmware(tmp_path)), {"CTn_IOFFSET": 45000, "CTn_IGAIN": 45000}
+    )
+    station = BenchStation(tmp_path, seed=12, instruments=PERFECT)
+    with station.bench() as bench:
+        ended = station.run("--firmware", str(firmware))
+        assert ended.exit_code == 0, ended.output
+        errors = errors_pct(station.settled_readings(bench), "current_a")
+    assert max(map(abs, errors.values())) < 0.05, errors
+    assert any("Phase" in text for text in ended.record["calibration"]["not_done"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase", "outcome", "words"),
+    [
+        ({"plant_faults": ["mains_jumping"]}, "adjust_registers", "ERROR", "stable"),
+        ({"plant_faults": ["load_not_settling"]}, "adjust_registers", "ERROR", "stable"),
+        ({"plant_faults": ["wrong_turns"]}, "adjust_registers", "ERROR", "turns"),
+        ({"plant_faults": ["saturation"]}, "adjust_registers", "ERROR", ""),
+        ({"plant_faults": ["mains_60hz"]}, "adjust_registers", "ERROR", "Hz"),
+        ({"faults": ["port3_phase_far_out"]}, "adjust_registers", "FAIL", "phase"),
+        ({"instrument_faults": ["meter_lagging"]}, "adjust_registers", "ERROR", "earlier"),
+    ],
+    ids=lambda value: next(iter(value.values()))[0] if isinstance(value, dict) else "",
+)
+def test_what_would_spoil_a_calibration_is_caught_and_named(tmp_path, changes, phase, outcome, words):
+    ended = BenchStation(tmp_path, factor=2, **changes).run()
+    assert ended.outcome == outcome, ended.output
+    assert phase in ended.bad_phases() or "identify_ports" in ended.bad_phases(), ended.record[
+        "outcome_reasons"
+    ]
+    assert words in " ".join(ended.record["outcome_reasons"])
+    assert ended.phase("switch_load_off")["outcome"] == "PASS"
+
+
+def test_a_reference_past_its_due_date_is_refused_unless_somebody_takes_it_on(tmp_path):
+    expired = InstrumentsConfig(certificate_days=-3)
+    station = BenchStation(tmp_path, instruments=expired)
+    refused = station.command("run", "--assembly", "ASY0398V03.2", "--serial", "SN00001823")
+    assert refused.returncode == 3
+    assert "due" in refused.stdout
+    assert "--past-due-by" in refused.stdout
+
+
+def test_a_bench_that_is_too_uncertain_for_its_limits_refuses_to_start(tmp_path):
+    station = BenchStation(tmp_path)
+    station.content["uncertainty"]["turns_position_pct"] = 1.0
+    station.write()
+    refused = station.command("run", "--assembly", "ASY0398V03.2", "--serial", "SN00001823")
+    assert refused.returncode == 3
+    assert "too uncertain" in refused.stdout
+    assert not list(tmp_path.glob("records/*/*/record.json"))
