@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mfg.errors import UsageError
-from mfg.station import Endpoint, WifiCredentials, load_station
+from mfg.limits.loader import POINTS
+from mfg.station import POINT_NAMES, Endpoint, LoadPoint, WifiCredentials, load_station
 
 SHIPPED = Path(__file__).parents[2] / "station.yaml"
 
@@ -48,6 +49,17 @@ class TestTheShippedFile:
         assert [slot.number for slot in station.slots] == [1]
         assert re.fullmatch("[0-9a-f]{64}", station.sha256)
 
+    def test_verifies_at_1_6_and_54_amperes_through_six_turns(self):
+        station = load_station(SHIPPED)
+        currents_a = [point.current_a * station.conductor.turns for point in station.load_points]
+        assert currents_a == pytest.approx([54.0, 6.0, 1.0], rel=1e-3)
+        assert station.load_points[0] == LoadPoint("high", 9.0, 10.0)
+        assert all(point.range_a >= point.current_a for point in station.load_points)
+
+    def test_says_what_the_bench_adds_to_an_uncertainty(self):
+        uncertainty = load_station(SHIPPED).uncertainty
+        assert (uncertainty.turns_position_pct, uncertainty.pick_up_a) == (0.2, 0.0005)
+
     def test_paths_start_at_its_folder(self):
         station = load_station(SHIPPED)
         assert station.records_folder == SHIPPED.parent / "records"
@@ -64,7 +76,25 @@ class TestTheShippedFile:
             load_station(SHIPPED).slot(7)
 
 
+def test_load_points_have_the_names_that_limits_have():
+    assert POINT_NAMES == POINTS
+
+
 class TestOptionalParts:
+    def test_a_conductor_has_a_resistive_load_and_no_soak_unless_it_says_so(self, tmp_path):
+        text = re.sub(r"  (?:load_angle_deg|soak_s): \d+\n", "", SHIPPED.read_text())
+        conductor = load_station(write(tmp_path, text)).conductor
+        assert (conductor.load_angle_deg, conductor.soak_s) == (0.0, 0.0)
+
+    def test_an_angle_may_lead(self, tmp_path):
+        path = changed(tmp_path, "  load_angle_deg: 0\n", "  load_angle_deg: -60\n")
+        assert load_station(path).conductor.load_angle_deg == -60.0
+
+    def test_an_adaptor_may_have_a_serial_number(self, tmp_path):
+        assert load_station(SHIPPED).adaptor_serial == ""
+        path = changed(tmp_path, "  adaptor: ", "  adaptor_serial: A-0042\n  adaptor: ")
+        assert load_station(path).adaptor_serial == "A-0042"
+
     def test_a_station_without_an_emulated_bench_is_a_real_one(self, tmp_path):
         text = SHIPPED.read_text().split("emulated_bench:")[0]
         assert not load_station(write(tmp_path, text)).emulated
@@ -156,6 +186,24 @@ class TestOptionalParts:
         ('http: "127.0.0.1:18080"', 'http: "a:0"', "slots[0].address_map.10.0.0.2.http", "must be host:port"),
         ('"GWInstek,GPM-8310,.*"', '"GWInstek["', "reference_meter.identity", "a regular expression"),
         ("records: {folder: records}", "records: here", "records", "must hold the keys folder"),
+        ("load_angle_deg: 0\n", "load_angle_deg: 61\n", "conductor.load_angle_deg", "from -60.0 to 60.0"),
+        ("  soak_s: ", "  soak_s: -", "conductor.soak_s", "from 0.0 to 1800.0"),
+        (
+            "{name: mid, ",
+            "{name: middle, ",
+            "load_points[1].name",
+            "is 'middle'; it must be one of high, mid, low",
+        ),
+        ("current_a: 1.0,", "current_a: 0,", "load_points[1].current_a", "from 0.01 to 100"),
+        ("range_a: 0.2}", "range_a: 0.0}", "load_points[2].range_a", "from 0.001 to 100"),
+        ("crosstalk_pct: 0.05", "crosstalk_pct: 6", "uncertainty.crosstalk_pct", "from 0.0 to 5.0"),
+        ("pick_up_a: 0.0005", "pick_up_a: 0.2", "uncertainty.pick_up_a", "from 0.0 to 0.1"),
+        (
+            "pick_up_a: 0.0005",
+            "pick_up_v: 0.0005",
+            "uncertainty.pick_up_v",
+            "is unknown; allowed here: turns_p",
+        ),
     ],
 )
 def test_a_wrong_key_is_named_with_its_line_and_what_is_allowed(tmp_path, old, new, key, says):
@@ -171,6 +219,8 @@ def test_a_wrong_key_is_named_with_its_line_and_what_is_allowed(tmp_path, old, n
     [
         ("  turns: 6\n", "conductor.turns", "is missing; it must be a whole number from 1 to 100"),
         ("records: {folder: records}\n", "records", "is missing; it must be a table"),
+        ("  adaptor_state_pct: 0.2\n", "uncertainty.adaptor_state_pct", "is missing; it must be a number"),
+        ("current_a: 9.0, ", "load_points[0].current_a", "is missing; it must be a number from 0.01"),
         ("    supply_channel: 1\n", "slots[0].supply_channel", "is missing; it must be a whole number"),
         ('  adaptor: "emulated 12 VAC adaptor"\n', "station.adaptor", "is missing; it must be a text"),
         (
@@ -230,6 +280,30 @@ class TestFilesThatAreNoStationFile:
 
     def test_a_list_that_holds_itself_is_refused(self, tmp_path):
         assert "cannot be read" in refusal(changed(tmp_path, "[.bench/unit1/media]", "[&a [*a]]"))
+
+
+class TestLoadPoints:
+    POINT = "  - {name: high, current_a: 9.0, range_a: 10}\n"
+
+    def test_one_is_enough(self, tmp_path):
+        text = re.sub(r"  - \{name: (?:mid|low),.*\n", "", SHIPPED.read_text())
+        assert [point.name for point in load_station(write(tmp_path, text)).load_points] == ["high"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "names"),
+        [
+            (POINT, "", r"['mid', 'low']"),
+            (POINT, POINT + POINT, r"['high', 'high', 'mid', 'low']"),
+            ("name: mid", "name: low", r"['high', 'low', 'low']"),
+        ],
+    )
+    def test_begin_with_the_one_of_the_adjustment_and_are_there_once(self, tmp_path, old, new, names):
+        message = refusal(changed(tmp_path, old, new))
+        assert f"'load_points' must begin with 'high' and name each point once, not {names}" in message
+
+    def test_must_be_there(self, tmp_path):
+        text = re.sub(r"load_points:\n(?:  - .*\n)+", "load_points: []\n", SHIPPED.read_text())
+        assert "must begin with 'high' and name each point once, not []" in refusal(write(tmp_path, text))
 
 
 class TestWhatHangsTogether:

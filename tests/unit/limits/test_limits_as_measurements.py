@@ -79,7 +79,7 @@ def test_the_source_is_recorded():
 
 
 def limit_set(*limits: Limit) -> LimitSet:
-    return LimitSet("CT6", "1", Path("ct6.toml"), "", {"look": limits}, {})
+    return LimitSet("CT6", "1", Path("ct6.toml"), "", {"look": limits}, {}, {})
 
 
 @htf.PhaseOptions(timeout_s=5)
@@ -98,11 +98,20 @@ class TestBinding:
         bound = bind_limits(look, limit_set(LEVEL, *ports), ports=(2,))
         assert [declared.name for declared in bound.measurements] == ["level_v", "port2_v"]
 
+    def test_only_the_points_that_the_bench_can_set_are_declared(self):
+        points = [Limit(f"port1_{point}_v", "range", "s", "V", 0, 1) for point in ("high", "mid", "low")]
+        bound = bind_limits(look, limit_set(LEVEL, *points), points=("high", "low"))
+        assert [declared.name for declared in bound.measurements] == [
+            "level_v",
+            "port1_high_v",
+            "port1_low_v",
+        ]
+
     def test_the_phase_itself_stays_as_it_was(self):
         bind_limits(look, limit_set(LEVEL))
         assert look.measurements == []
 
     def test_a_phase_without_a_table_is_refused(self):
-        limits = LimitSet("CT6", "1", Path("ct6.toml"), "", {}, {})
+        limits = LimitSet("CT6", "1", Path("ct6.toml"), "", {}, {}, {})
         with pytest.raises(UsageError, match=r"has no table \[look"):
             bind_limits(look, limits)

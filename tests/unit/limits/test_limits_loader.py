@@ -10,6 +10,7 @@ import pytest
 from mfg.errors import UsageError
 from mfg.limits import LimitSet, load_limits
 
+RANGE_KEYS = "high, low, optional, required_tur, risk, rule, source, unit"
 HEAD = """product = "CT6"
 revision = "2026-11-20"
 [deadlines]
@@ -73,6 +74,48 @@ class TestAGoodFile:
         assert names == ["level_v", "port2_error_pct", "port5_error_pct", "state", "seen"]
         assert len(limits.of_phase("look")) == 9
 
+    def test_gives_per_point_limits_for_the_points_that_are_asked_for(self, tmp_path):
+        text = "".join(
+            f'[look."port{{port}}_{point}_error_pct"]\nlow = 0\nhigh = 1\nunit = "%"\nsource = "notes 4.3"\n'
+            for point in ("high", "mid", "low", "highest")
+        )
+        limits = load(tmp_path, GOOD + text)
+        names = [limit.name for limit in limits.of_phase("look", ports=(2,), points=("high", "low"))]
+        assert names == [
+            "level_v",
+            "port2_error_pct",
+            "state",
+            "seen",
+            "port2_high_error_pct",
+            "port2_low_error_pct",
+            "port2_highest_error_pct",  # no point of this name: not one that a bench may lack
+        ]
+        assert len(limits.of_phase("look", ports=(2,))) == 8
+
+    def test_gives_the_rule_by_which_a_range_is_judged(self, tmp_path):
+        keys = 'low = 1\nrule = "stated_risk"\nrisk = 0.02\nrequired_tur = 1.5\noptional = true\n'
+        limit = load(tmp_path, GOOD.replace("low = 1\n", keys)).limit("look", "level_v")
+        assert (limit.rule, limit.risk, limit.required_tur) == ("stated_risk", 0.02, 1.5)
+        assert limit.optional is True
+
+    def test_a_range_without_a_rule_is_never_optional_and_requires_nothing(self, tmp_path):
+        limit = load(tmp_path).limit("look", "level_v")
+        assert (limit.rule, limit.risk, limit.required_tur, limit.optional) == ("", 0.0, 0.0, False)
+
+    @pytest.mark.parametrize("rule", ["simple", "guarded"])
+    def test_a_rule_needs_no_risk_and_no_ratio(self, tmp_path, rule):
+        text = GOOD.replace("low = 1\n", f'low = 1\nrule = "{rule}"\n')
+        assert load(tmp_path, text).limit("look", "level_v").rule == rule
+
+    def test_low_and_high_may_be_one_value_where_no_rule_judges(self, tmp_path):
+        assert load(tmp_path, GOOD.replace("low = 1\n", "low = 2.5\n")).limit("look", "level_v").low == 2.5
+
+    def test_gives_the_numbers_that_steer_the_adjustment(self, tmp_path):
+        limits = load(tmp_path, GOOD + "[rules]\nwanted_ppm = 25\n")
+        assert limits.rule("wanted_ppm") == 25.0
+        assert "rules" not in limits.phases
+        assert load(tmp_path).rules == {}
+
     def test_gives_deadlines_in_seconds(self, tmp_path):
         assert load(tmp_path).deadline_s("repl_s") == 8.0
 
@@ -83,6 +126,7 @@ class TestAGoodFile:
             (lambda limits: limits.limit("listen", "x"), r"\[listen\] has no measurement 'x'"),
             (lambda limits: limits.limit("look", "x"), r"\[look\] has no measurement 'x'"),
             (lambda limits: limits.deadline_s("other_s"), r"\[deadlines\] has no 'other_s'"),
+            (lambda limits: limits.rule("other_ppm"), r"\[rules\] has no 'other_ppm'"),
         ],
     )
     def test_refuses_to_answer_what_it_does_not_hold(self, tmp_path, ask, message):
@@ -98,7 +142,7 @@ class TestAGoodFile:
             "low = 1\n",
             "low = 1\nmean = 2\n",
             7,
-            "key 'mean' is unknown; allowed here: high, low, source, unit",
+            f"key 'mean' is unknown; allowed here: {RANGE_KEYS}",
         ),
         ("low = 1\n", 'low = "1"\n', 7, "look.level_v.low is '1'; it must be a finite number"),
         ("low = 1\n", "low = true\n", 7, "look.level_v.low is True; it must be a finite number"),
@@ -106,6 +150,32 @@ class TestAGoodFile:
         ("high = 2.5\n", "high = inf\n", 7, "look.level_v.high is inf; it must be a finite number"),
         ("high = 2.5\n", f"high = 1{'0' * 400}\n", 7, "it must be a finite number"),
         ("low = 1\n", "low = 3\n", 7, "low 3.0 is above high 2.5"),
+        *(
+            ("low = 1\n", f"low = 1\n{keys}\n", 7, f"look.level_v{says}")
+            for keys, says in [
+                ('rule = "strict"', ".rule is 'strict'; allowed: simple, guarded, stated_risk"),
+                ("rule = 1", ".rule is 1; allowed: simple, guarded, stated_risk"),
+                ('optional = "yes"', ".optional is 'yes'; it must be true or false"),
+                ("optional = 1", ".optional is 1; it must be true or false"),
+                ('rule = "stated_risk"', ".risk is 0; rule stated_risk needs one above 0 and up to 0.5"),
+                ('rule = "stated_risk"\nrisk = 0.6', ".risk is 0.6; rule stated_risk needs one above 0"),
+                ('rule = "stated_risk"\nrisk = -0.1', ".risk is -0.1; rule stated_risk needs one above 0"),
+                ('rule = "stated_risk"\nrisk = "2 %"', ".risk is '2 %'; it must be a finite number"),
+                ('rule = "guarded"\nrisk = 0.1', ".risk is 0.1; rule stated_risk needs one"),
+                ("risk = 0.1", ".risk is 0.1; rule stated_risk needs one"),
+                ("required_tur = 1.5", ".required_tur is 1.5; it needs a rule"),
+                ('rule = "simple"\nrequired_tur = -1', ".required_tur is -1; it needs a rule"),
+                ('rule = "simple"\nrequired_tur = nan', ".required_tur is nan; it must be a finite number"),
+            ]
+        ),
+        ("low = 1\n", 'low = 2.5\nrule = "guarded"\n', 7, "look.level_v: low equals high; a rule needs room"),
+        (
+            '"on|off"',
+            '"on|off"\nrule = "guarded"',
+            17,
+            "key 'rule' is unknown; allowed here: pattern, source",
+        ),
+        ("value = true", "value = true\noptional = true", 21, "key 'optional' is unknown; allowed here: so"),
         ('unit = "V"\n', "unit = 5\n", 7, "look.level_v.unit is 5; it must be a text"),
         ('"data sheet 3.1"', '" "', 7, "look.level_v.source is empty"),
         ('"data sheet 3.1"', "31", 7, "look.level_v.source is 31; it must be a text"),
@@ -144,6 +214,9 @@ def test_a_missing_head_is_named(tmp_path, key):
         ("product = 1\nrevision = 2\ndeadlines = 3\n", "[deadlines] must be a table of seconds"),
         (HEAD + "[look]\n", ":5: 'look' must hold measurement tables"),
         ("extra = 1\n" + HEAD, "'extra' must hold measurement tables"),
+        ("rules = 1\n" + HEAD, "[rules] must be a table of numbers"),
+        (HEAD + '[rules]\nppm = "25"\n', ":6: rules.ppm is '25'; it must be a finite number"),
+        (HEAD + "[rules]\nppm = inf\n", ":6: rules.ppm is inf; it must be a finite number"),
         (HEAD + "[look]\nlevel_v = 5\n", ":6: look.level_v must be a table"),
     ],
 )

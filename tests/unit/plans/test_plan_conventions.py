@@ -36,8 +36,8 @@ UNIT_BY_SUFFIX = {
     "_s": "s",
     "_degc": "degC",
     "_hz": "Hz",
-    "gain": "counts",
-    "offset": "counts",
+    "_deg": "deg",
+    "_counts": "counts",
 }
 ALL_LIMITS = [(phase, limit) for phase, limits in LIMITS.phases.items() for limit in limits]
 
@@ -97,7 +97,14 @@ class TestThePlan:
 
     def test_switches_the_load_on_only_within_the_group_that_switches_it_off(self):
         before = Expectation.of(FULL).teardowns["switch_load_off"]
-        assert list(before) == ["prepare_load", "identify_ports", "adjust_gains", "verify_gains"]
+        assert list(before) == [
+            "prepare_load",
+            "identify_ports",
+            "adjust_registers",
+            "verify_points",
+            "verify_stored",
+            "verify_no_load",
+        ]
 
     def test_measures_in_every_teardown_that_its_channel_is_off(self):
         expected = Expectation.of(FULL)
@@ -114,15 +121,57 @@ class TestThePlan:
     def test_does_not_calibrate_when_it_is_told_not_to(self):
         plan = plan_for(Mode(calibrate=False))
         assert plan.calibration == "none"
-        assert not {"adjust_gains", "store_calibration", "switch_load_off"} & set(plan.cases)
+        assert not {"adjust_registers", "store_calibration", "switch_load_off"} & set(plan.cases)
         assert "store_configuration" in plan.cases
 
     def test_leaves_the_configuration_when_it_is_told_to(self):
         assert "reset_to_factory_defaults" not in plan_for(Mode(defaults=False)).cases
 
     def test_declares_measurements_for_the_ports_under_test_only(self):
-        names = Expectation.of(plan_for(Mode(ports=(2, 5)))).measurements["verify_gains"]
+        names = Expectation.of(plan_for(Mode(ports=(2, 5)))).measurements["verify_points"]
         assert {name[:5] for name in names if name.startswith("port")} == {"port2", "port5"}
+
+    def test_declares_measurements_for_the_load_points_of_the_bench_only(self):
+        plan = ct6_plan(LIMITS, Mode(), unbound, ["high"])
+        names = Expectation.of(plan).measurements["verify_points"]
+        assert "port6_high_current_error_pct" in names
+        assert not [name for name in names if "_mid_" in name or "_low_" in name]
+        assert set(plan.evaluated["verify_points"]) < set(names)
+
+    def test_needs_an_uncertainty_for_every_value_that_a_rule_judges(self):
+        evaluated = Expectation.of(FULL).evaluated
+        assert {phase for phase, names in evaluated.items() if names} == {"verify_points", "verify_stored"}
+        errors = [name for name in Expectation.of(FULL).measurements["verify_points"] if "_error_" in name]
+        assert sorted(evaluated["verify_points"]) == sorted(errors)
+        assert len(errors) == 6 * 10
+        assert len(evaluated["verify_stored"]) == 6 * 2
+
+    def test_lets_a_unit_do_without_its_phases_and_nothing_else(self):
+        optional = {name for names in FULL.optional.values() for name in names}
+        assert optional == {f"port{n}_phase_counts" for n in range(1, 7)} | {
+            f"port{n}_high_phase_error_deg" for n in range(1, 7)
+        }
+
+    def test_measures_without_a_load_before_the_calibration_is_stored(self):
+        assert FULL.cases["verify_stored"] < FULL.cases["verify_no_load"] < FULL.cases["store_calibration"]
+
+
+class TestWhatAUnitDoesNotOffer:
+    LEFT_OUT = ("verify_points", "port3_high_phase_error_deg")
+
+    def test_is_not_expected_when_the_limits_call_it_optional(self):
+        expected = Expectation.of(FULL, {self.LEFT_OUT})
+        phase, name = self.LEFT_OUT
+        assert name not in expected.measurements[phase]
+        assert name not in expected.evaluated[phase]
+        assert "port4_high_phase_error_deg" in expected.measurements[phase]
+
+    @pytest.mark.parametrize(
+        "left_out",
+        [("verify_points", "port3_high_current_error_pct"), ("verify_stored", "port3_high_phase_error_deg")],
+    )
+    def test_is_expected_all_the_same_when_they_do_not(self, left_out):
+        assert Expectation.of(FULL, {left_out}) == Expectation.of(FULL)
 
 
 class TestModes:
@@ -155,13 +204,31 @@ def test_a_phase_that_a_plan_names_twice_is_refused():
 def set_by(phase: htf.PhaseDescriptor) -> list[str]:
     """Return a pattern for each measurement name that a phase's module sets between its functions."""
     module: Any = sys.modules[phase.func.__module__]
-    patterns = []
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-            owner = node.value
-            if isinstance(owner, ast.Attribute) and owner.attr == "measurements":
-                patterns.append(pattern_of(node.slice))
-    return patterns
+    tree = ast.parse(inspect.getsource(module))
+    keys = [
+        node.slice
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "measurements"
+    ]
+    named = [key for key in keys if not isinstance(key, ast.Name)]
+    if len(named) < len(keys):
+        named += names_given(tree, phase)
+    return [pattern_of(key) for key in named]
+
+
+def names_given(tree: ast.Module, phase: htf.PhaseDescriptor) -> list[ast.expr]:
+    """Return the texts that become measurement names by way of a variable or of the keys of a table."""
+    tails = {limit.name.rpartition("_")[2] for limit in LIMITS.of_phase(phase.name)}
+    found: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and isinstance(node.values[-1], ast.Constant):
+            text = str(node.values[-1].value)
+            if "_" in text and text.rpartition("_")[2] in tails:
+                found.append(node)
+    return found
 
 
 def pattern_of(key: ast.expr) -> str:
@@ -170,7 +237,7 @@ def pattern_of(key: ast.expr) -> str:
         return re.escape(str(key.value))
     assert isinstance(key, ast.JoinedStr), ast.dump(key)
     return "".join(
-        re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"[a-z0-9]+" for part in key.values
+        re.escape(str(part.value)) if isinstance(part, ast.Constant) else "[a-z0-9_]+" for part in key.values
     )
 
 
@@ -227,6 +294,22 @@ class TestEveryLimit:
         else:
             assert not suffixes
             assert limit.unit == ""
+
+    def test_that_is_an_error_against_the_reference_is_guarded_by_its_uncertainty(self, phase, limit):
+        against_reference = phase in ("verify_points", "verify_stored") and "_error_" in limit.name
+        assert (limit.rule, limit.required_tur) == (("guarded", 1.5) if against_reference else ("", 0.0))
+
+
+@pytest.mark.parametrize("phase", sorted({phase for phase, limit in ALL_LIMITS if limit.optional}))
+def test_a_phase_with_an_optional_limit_can_leave_it_out(phase):
+    module: Any = sys.modules[EVERY_PHASE[phase].func.__module__]
+    assert "set_measurement_outcome_to_skipped" in inspect.getsource(module)
+
+
+def test_the_rules_are_all_used():
+    used = "".join(path.read_text() for path in Path(mfg.limits.__file__).parents[1].rglob("*.py"))
+    for name in LIMITS.rules:
+        assert f'rule("{name}")' in used, name
 
 
 class TestDeadlines:

@@ -7,26 +7,30 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from bench_fakes import TurnedClock, dwell, with_port
 
+from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, StationError
-from mfg.fixtures.dut_api import PortStats, UnitStats
 from mfg.fixtures.reference_meter import ReferenceReading
 from mfg.readings.paired import (
-    DISCARDED_WINDOWS,
     STABLE_READINGS,
+    Dwell,
     ReferenceFeed,
     collect_windows,
-    read_zeros,
+    read_unpaired,
     wait_until_stable,
 )
+from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, PortReading
 
 TURNS = 6
 WINDOW_S = 0.32
+LEAST = 4
+LENIENT = StopRule(wanted_ppm=1e6, least=LEAST)  # done with the least number, whatever they scatter
 
 
 def mains_v(t_s: float) -> float:
@@ -35,8 +39,8 @@ def mains_v(t_s: float) -> float:
 
 
 def load_a(t_s: float) -> float:
-    """A load that follows the mains and warms up."""
-    return mains_v(t_s) / 26.0 * (1 + 0.02 * math.exp(-t_s / 20.0))
+    """A load that follows the mains."""
+    return mains_v(t_s) / 26.0
 
 
 def mean_over(function: Callable[[float], float], start_s: float, end_s: float) -> float:
@@ -62,37 +66,46 @@ class FakeMeter:
         end_s = self.clock.now_s()
         current_a = self.currents_a.pop(0) if self.currents_a else mean_over(load_a, start_s, end_s)
         voltage_v = mean_over(mains_v, start_s, end_s)
-        return ReferenceReading((start_s + end_s) / 2, voltage_v, current_a, voltage_v * current_a, 50.0)
+        return ReferenceReading((start_s + end_s) / 2, voltage_v, current_a, voltage_v * current_a, 50.1)
 
 
 @dataclass
-class FakeApi:
-    """A unit whose two chips average windows of their own; the current reads 3 % high on port 2."""
+class FakeSource:
+    """A unit whose two chips average windows of their own; the current reads 3 % high on port 2.
+
+    A factor by port and window number may be given, and the chips that do not measure.
+    """
 
     clock: BenchClock
-    stuck: tuple[int, ...] = ()
-    started_s: float = 0.0
+    stuck: tuple[str, ...] = ()
+    factor: Callable[[int, int], float] = lambda port, _number: 1.03 if port == 2 else 1.0
+    poll_s: float = 0.08
+    current_step_a: float = 0.001
+    voltage_step_v: float = 0.01
+    frequency_hz: float = 50.0
     polls: int = 0
 
     def __post_init__(self) -> None:
         self.started_s = self.clock.now_s()
+        self.given = dict.fromkeys(CHIP_PORTS, 0)
 
-    def stats(self) -> UnitStats:
+    def poll(self) -> list[ChipWindow]:
         self.polls += 1
-        t_s = self.clock.now_s()
-        ports = tuple(self._port(port, t_s) for port in range(1, 7))
-        return UnitStats(t_s, 0.0, ports, 25.0, -50.0, 0.01, "", "", "4.0", active=True)
+        fresh = []
+        for chip, phase_s in (("CS4", 0.0), ("CS0", 0.11)):
+            done = math.floor((self.clock.now_s() - self.started_s - phase_s) / WINDOW_S)
+            if chip in self.stuck or done <= self.given[chip]:
+                continue
+            self.given[chip] = done
+            end_s = self.started_s + phase_s + done * WINDOW_S
+            ports = tuple(self._port(port, done, end_s) for port in CHIP_PORTS[chip])
+            fresh.append(ChipWindow(chip, end_s - WINDOW_S / 2, ports))
+        return fresh
 
-    def _port(self, port: int, t_s: float) -> PortStats:
-        phase_s = 0.0 if port <= 3 else 0.11
-        number = math.floor((t_s - self.started_s + phase_s) / WINDOW_S)
-        if port in self.stuck:
-            number = 0
-        end_s = self.started_s - phase_s + number * WINDOW_S
+    def _port(self, port: int, number: int, end_s: float) -> PortReading:
         voltage_v = mean_over(mains_v, end_s - WINDOW_S, end_s)
-        current_a = TURNS * mean_over(load_a, end_s - WINDOW_S, end_s) * (1.03 if port == 2 else 1.0)
-        watts = voltage_v * current_a
-        return PortStats(voltage_v, current_a, watts, 0.0, watts, 1.0, 50.0, 30.0, 0.0, f"ct{port}", "")
+        current_a = TURNS * mean_over(load_a, end_s - WINDOW_S, end_s) * self.factor(port, number)
+        return PortReading(voltage_v, current_a, voltage_v * current_a, 1.5)
 
 
 @pytest.fixture
@@ -100,86 +113,117 @@ def clock() -> BenchClock:
     return BenchClock(time.monotonic(), 4.0)
 
 
-def collect(api: Any, meter: Any, clock: BenchClock, count: int = 4, timeout_s: float = 30.0) -> Any:
-    return collect_windows(api, meter, clock, count, timeout_s, lambda _done: None)
+def collect(
+    source: Any, meter: Any, clock: BenchClock, rule: StopRule = LENIENT, timeout_s: float = 30.0, **more: Any
+) -> Dwell:
+    return collect_windows(source, meter, clock, rule, timeout_s, lambda _done: None, **more)
 
 
 class TestCollectWindows:
     def test_every_port_gets_its_windows_with_the_reference_at_their_centres(self, clock):
-        dwell = collect(FakeApi(clock), FakeMeter(clock), clock)
-        assert dwell.count() == 4
+        found = collect(FakeSource(clock), FakeMeter(clock), clock)
+        assert found.count() == LEAST
         for port in range(1, 7):
-            voltage_v, current_a, reference_v, reference_a = dwell.sums(port)
-            assert voltage_v / reference_v == pytest.approx(1.0, abs=1000e-6)
+            means = found.means(port)
+            assert means.voltage_v / means.reference_v == pytest.approx(1.0, abs=1000e-6)
             expected = TURNS * (1.03 if port == 2 else 1.0)
-            assert current_a / reference_a == pytest.approx(expected, rel=1200e-6)
+            assert means.current_a / means.reference_a == pytest.approx(expected, rel=1200e-6)
+            assert means.active_w / means.reference_w == pytest.approx(expected, rel=2400e-6)
+            assert means.reactive_var == 1.5
 
-    def test_no_window_is_taken_twice_and_each_is_a_window_apart(self, clock):
-        dwell = collect(FakeApi(clock), FakeMeter(clock), clock)
-        for windows in dwell.windows.values():
-            gaps = [after.t_s - before.t_s for before, after in itertools.pairwise(windows)]
-            assert all(gap == pytest.approx(WINDOW_S, abs=0.25) for gap in gaps)
-            assert len({window.voltage_v for window in windows}) == len(windows)
+    def test_no_window_is_taken_twice_and_all_are_in_ascending_time(self, clock):
+        found = collect(FakeSource(clock), FakeMeter(clock), clock)
+        for windows in found.windows.values():
+            assert all(after.t_s > before.t_s for before, after in itertools.pairwise(windows))
 
-    def test_the_first_windows_are_dropped_because_the_chips_settle(self, clock):
-        api = FakeApi(clock)
-        dwell = collect(api, FakeMeter(clock), clock, count=1)
-        assert dwell.windows[1][0].t_s - api.started_s > DISCARDED_WINDOWS * WINDOW_S
+    def test_frequencies_and_steps_of_both_sides_are_reported(self, clock):
+        found = collect(FakeSource(clock, frequency_hz=49.9), FakeMeter(clock), clock)
+        assert found.frequency_hz == 49.9
+        assert found.reference_frequency_hz == pytest.approx(50.1)
+        assert (found.current_step_a, found.voltage_step_v) == (0.001, 0.01)
 
-    def test_both_frequencies_are_reported(self, clock):
-        dwell = collect(FakeApi(clock), FakeMeter(clock), clock, count=1)
-        assert dwell.frequency_hz == 50.0
-        assert dwell.reference_frequency_hz == 50.0
+    def test_the_readings_of_the_reference_are_kept_around_all_windows(self, clock):
+        found = collect(FakeSource(clock), FakeMeter(clock), clock)
+        times = [sample.t_s for sample in found.samples]
+        assert times == sorted(times)
+        for windows in found.windows.values():
+            assert times[0] <= windows[0].t_s
+            assert windows[-1].t_s <= times[-1]
+        assert all(len(sample.values) == 3 for sample in found.samples)
 
     def test_every_poll_is_told_so_that_a_watchdog_is_fed(self, clock):
-        api, done = FakeApi(clock), []
-        collect_windows(api, FakeMeter(clock), clock, 2, 30.0, done.append)  # type: ignore[arg-type]
-        assert len(done) == api.polls
+        source, done = FakeSource(clock), []
+        meter: Any = FakeMeter(clock)
+        collect_windows(source, meter, clock, LENIENT, 30.0, done.append)
+        assert len(done) == source.polls
         assert done == sorted(done)
-        assert done[-1] >= 2
+        assert done[-1] >= LEAST
 
-    @pytest.mark.parametrize(("stuck", "chip"), [((1, 2, 3), "CS4"), ((4, 5, 6), "CS0")])
-    def test_a_chip_that_does_not_measure_rejects_the_unit_and_is_named(self, clock, stuck, chip):
+    @pytest.mark.parametrize("chip", ["CS4", "CS0"])
+    def test_a_chip_that_does_not_measure_rejects_the_unit_and_is_named(self, clock, chip):
         with pytest.raises(DutError, match=rf"No 4 fresh windows of {chip} within 4 s"):
-            collect(FakeApi(clock, stuck=stuck), FakeMeter(clock), clock, timeout_s=4.0)
+            collect(FakeSource(clock, stuck=(chip,)), FakeMeter(clock), clock, timeout_s=4.0)
 
     def test_two_chips_that_do_not_measure_are_both_named(self, clock):
         with pytest.raises(DutError, match="CS4 and CS0"):
-            collect(FakeApi(clock, stuck=(1, 2, 3, 4, 5, 6)), FakeMeter(clock), clock, timeout_s=2.0)
+            collect(FakeSource(clock, stuck=("CS4", "CS0")), FakeMeter(clock), clock, timeout_s=2.0)
 
     def test_a_reference_that_fails_is_the_stations_fault_with_its_own_words(self, clock):
         meter = FakeMeter(clock, fails=StationError("Over range.", "Choose a range."))
         with pytest.raises(StationError) as caught:
-            collect(FakeApi(clock), meter, clock)
+            collect(FakeSource(clock), meter, clock)
         assert caught.value.args[0] == "Over range."
         assert caught.value.action == "Choose a range."
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
     def test_a_reference_whose_thread_dies_otherwise_is_the_stations_fault_too(self, clock):
         with pytest.raises(StationError, match="broke off"):
-            collect(FakeApi(clock), FakeMeter(clock, fails=ZeroDivisionError()), clock)
+            collect(FakeSource(clock), FakeMeter(clock, fails=ZeroDivisionError()), clock)
 
     def test_a_reference_that_is_too_slow_does_not_reject_the_unit(self, clock):
         with pytest.raises(StationError, match="no readings around 4 windows"):
-            collect(FakeApi(clock), FakeMeter(clock, update_s=6.0), clock, timeout_s=5.0)
+            collect(FakeSource(clock), FakeMeter(clock, update_s=6.0), clock, timeout_s=5.0)
 
     def test_an_error_of_the_unit_ends_the_reading_of_the_reference(self, clock):
-        class Dead(FakeApi):
-            def stats(self) -> UnitStats:
+        class Dead(FakeSource):
+            def poll(self) -> list[ChipWindow]:
                 raise FixtureError("unreachable")
 
         with pytest.raises(FixtureError, match="unreachable"):
             collect(Dead(clock), FakeMeter(clock), clock)
         assert not [thread for thread in threading.enumerate() if thread.name == "reference-feed"]
 
-    def test_a_unit_that_reports_no_frequency_is_paired_as_at_50_hz(self, clock):
-        class Still(FakeApi):
-            def _port(self, port: int, t_s: float) -> PortStats:
-                reading = super()._port(port, t_s)
-                return PortStats(**{**reading.__dict__, "frequency_hz": 0.0})
 
-        dwell = collect(Still(clock), FakeMeter(clock), clock, count=1)
-        assert dwell.frequency_hz == 0.0
+class TestTheNumberOfWindows:
+    def test_grows_until_the_scatter_of_the_worst_port_is_averaged_out(self, clock):
+        def scattering(port: int, number: int) -> float:
+            return 1 + (0.01 * (-1) ** number if port == 5 else 0.0)
+
+        rule = StopRule(wanted_ppm=4000.0, least=LEAST)  # 1 % over the root of N: from 7 windows on
+        found = collect(FakeSource(clock, factor=scattering), FakeMeter(clock), clock, rule)
+        assert 6 <= found.count() <= 10
+
+    def test_ends_at_the_most_that_the_rule_allows(self, clock):
+        rule = StopRule(wanted_ppm=0.001, least=LEAST, most=6)
+        assert 6 <= collect(FakeSource(clock), FakeMeter(clock), clock, rule).count() <= 7
+
+    def test_does_not_depend_on_a_port_that_is_not_asked_for(self, clock):
+        def scattering(port: int, number: int) -> float:
+            return 1 + (0.2 * (-1) ** number if port == 5 else 0.0)
+
+        rule = StopRule(wanted_ppm=2000.0, least=LEAST, most=40)
+        source = FakeSource(clock, factor=scattering)
+        assert collect(source, FakeMeter(clock), clock, rule, ports=(2, 6)).count() < 8
+
+    def test_is_the_least_where_a_port_sees_no_current(self, clock):
+        source = FakeSource(clock, factor=lambda port, _number: 0.0 if port == 3 else 1.0)
+        rule = StopRule(wanted_ppm=0.001, least=LEAST)
+        assert collect(source, FakeMeter(clock), clock, rule).count() <= LEAST + 1
+
+    def test_is_the_least_where_the_reference_sees_no_current(self, clock):
+        meter = FakeMeter(clock, currents_a=[0.0] * 500)
+        rule = StopRule(wanted_ppm=0.001, least=LEAST)
+        assert collect(FakeSource(clock), meter, clock, rule).count() <= LEAST + 1
 
 
 def test_a_reference_that_never_answers_is_given_up(monkeypatch, clock):
@@ -201,42 +245,78 @@ def test_a_reference_that_never_answers_is_given_up(monkeypatch, clock):
         join(5)
 
 
+class TestADwell:
+    def test_counts_the_windows_of_the_port_that_has_fewest(self):
+        found = dwell(8)
+        short = replace(found, windows={**found.windows, 3: found.windows[3][:5]})
+        assert short.count() == 5
+
+    def test_gives_ratios_to_the_reference_of_one_turn_window_by_window(self):
+        found = with_port(dwell(8), 2, voltage_v=231.15, current_a=53.46, active_w=12420.0)
+        assert found.voltage_ratios(2) == pytest.approx([1.005] * 8)
+        assert found.current_ratios(2) == pytest.approx([5.94] * 8)
+        assert found.power_ratios(2) == pytest.approx([6.0] * 8)
+
+    def test_averages_every_value_of_a_port(self):
+        means = dwell(8).means(1)
+        assert means.current_a == pytest.approx(54.0)
+        assert means.reference_w == pytest.approx(2070.0)
+
+
 class TestWaitUntilStable:
-    def wait(self, clock: BenchClock, currents_a: list[float], timeout_s: float) -> float:
-        meter: Any = FakeMeter(clock, update_s=0.05, currents_a=currents_a)
-        return wait_until_stable(meter, clock, timeout_s, lambda _done: None)
+    def wait(self, currents_a: list[float], timeout_s: float, least_a: float = 4.5) -> float:
+        turned = TurnedClock.at(100.0)
+        meter: Any = FakeMeter(turned, update_s=0.05, currents_a=currents_a)
+        return wait_until_stable(meter, turned, least_a, timeout_s, lambda _done: None)
 
-    def test_a_settled_load_is_averaged_over_its_last_readings(self, clock):
+    def test_a_settled_load_is_averaged_over_its_last_readings(self):
         settled = [9.0, 9.001, 8.999, 9.0, 9.002]
-        assert self.wait(clock, [0.0, 12.0, *settled], 20.0) == pytest.approx(9.0004)
+        assert self.wait([0.0, 12.0, *settled], 20.0) == pytest.approx(9.0004)
 
-    def test_a_load_that_is_off_is_never_stable(self, clock):
+    def test_a_load_that_is_off_is_never_stable(self):
         with pytest.raises(FixtureError, match=r"did not become stable within 1 s; last readings 0\.000, "):
-            self.wait(clock, [0.0] * 500, 1.0)
+            self.wait([0.0] * 500, 1.0)
 
-    def test_a_load_that_still_warms_up_is_not_stable(self, clock):
+    def test_a_load_that_stays_at_another_current_is_not_the_one_that_was_asked_for(self):
+        with pytest.raises(FixtureError, match=r"last readings 4\.400, "):
+            self.wait([4.4] * 500, 1.0)
+
+    def test_a_load_that_still_warms_up_is_not_stable(self):
         warming = [9.0 * 0.999**n for n in range(1000)]
         with pytest.raises(FixtureError, match="did not become stable"):
-            self.wait(clock, warming, 1.0)
+            self.wait(warming, 1.0)
 
-    def test_every_reading_is_told_so_that_a_watchdog_is_fed(self, clock):
+    def test_every_reading_is_told_so_that_a_watchdog_is_fed(self):
         fed: list[int] = []
-        meter: Any = FakeMeter(clock, update_s=0.05, currents_a=[9.0] * 20)
-        wait_until_stable(meter, clock, 20.0, fed.append)
+        turned = TurnedClock.at(0.0)
+        meter: Any = FakeMeter(turned, currents_a=[9.0] * 20)
+        wait_until_stable(meter, turned, 4.5, 20.0, fed.append)
         assert len(fed) == STABLE_READINGS
 
-    def test_a_reference_that_fails_says_so(self, clock):
-        meter: Any = FakeMeter(clock, fails=StationError("silent"))
+    def test_a_reference_that_fails_says_so(self):
+        turned = TurnedClock.at(0.0)
+        meter: Any = FakeMeter(turned, fails=StationError("silent"))
         with pytest.raises(StationError, match="silent"):
-            wait_until_stable(meter, clock, 5.0, lambda _done: None)
+            wait_until_stable(meter, turned, 4.5, 5.0, lambda _done: None)
 
 
-class TestReadZeros:
-    def test_every_port_is_averaged_over_windows_that_began_later(self, clock):
-        api: Any = FakeApi(clock)
-        before_s = clock.now_s()
-        zeros_a = read_zeros(api, clock, 50.0, 3)
-        assert sorted(zeros_a) == [1, 2, 3, 4, 5, 6]
-        assert api.polls == 3
-        assert clock.now_s() - before_s >= (DISCARDED_WINDOWS + 3) * WINDOW_S * 0.999
-        assert all(value > 0 for value in zeros_a.values())
+class TestReadUnpaired:
+    def test_gives_current_and_power_of_every_port_as_often_as_asked(self):
+        turned = TurnedClock.at(50.0)
+        found = read_unpaired(FakeSource(turned), turned, 3, 20.0)
+        assert sorted(found) == [1, 2, 3, 4, 5, 6]
+        assert all(len(values) >= 3 for values in found.values())
+        current_a, active_w = found[4][0]
+        assert active_w / current_a == pytest.approx(230.0, rel=0.011)
+
+    def test_does_not_wait_longer_than_the_windows_take(self):
+        turned = TurnedClock.at(50.0)
+        read_unpaired(FakeSource(turned), turned, 3, 20.0)
+        assert turned.now_s() - 50.0 == pytest.approx(3 * WINDOW_S + 0.11, abs=0.17)
+
+    @pytest.mark.parametrize("chip", ["CS4", "CS0"])
+    def test_a_chip_that_does_not_measure_rejects_the_unit(self, chip):
+        turned = TurnedClock.at(50.0)
+        with pytest.raises(DutError, match=r"No 3 fresh windows of both chips within 5 s with the load off"):
+            read_unpaired(FakeSource(turned, stuck=(chip,)), turned, 3, 5.0)
+        assert turned.now_s() < 56.0

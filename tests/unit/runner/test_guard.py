@@ -13,7 +13,16 @@ from openhtf.util import configuration
 from plan_runner import Ran, measured, phase, plan_of, raising, run_plan, setting, wait_for_openhtf
 
 from mfg.errors import AdjustmentError, DutError, FixtureError, StationError
-from mfg.records.record import ABORTED, ERROR, FAIL, NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
+from mfg.plans.plan import Plan
+from mfg.records.record import (
+    ABORTED,
+    ERROR,
+    FAIL,
+    INDETERMINATE,
+    NOT_CALIBRATED,
+    PARTLY_CALIBRATED,
+    PASS,
+)
 from mfg.runner.guard import Expectation, judge
 
 # OpenHTF's executor thread dies in some of these runs; that is what they are about.
@@ -335,6 +344,117 @@ class TestTheCalibrationIsPartOfTheVerdict:
         ran = run_plan(plan_of([identified()], calibration=calibration))
         assert ran.verdict.outcome == outcome
         assert ran.verdict.exit_code == 5
+
+
+class TestValuesThatAreJudgedByTheirUncertainty:
+    EXPECTED = Expectation({"look": ["level_v"]}, {}, "all", {"look": ["level_v"]})
+
+    def phases(self, outcome: str = PASS, uncertainty: bool = True, value: float = 1.0) -> Any:
+        """Give the record's phases as they are when the uncertainty has lowered a passed value."""
+        (entry,) = run_plan(plan_of([phase("look", setting(level_v=value), [measured()])])).phases
+        if uncertainty:
+            entry["measurements"][0]["uncertainty"] = {}  # type: ignore[typeddict-item]
+        if outcome != PASS:
+            entry["measurements"][0]["outcome"] = entry["outcome"] = outcome
+        return [entry]
+
+    def judged(self, phases: Any, framework: str = PASS, expected: Expectation = EXPECTED) -> Any:
+        return judge(phases, expected, framework, "SN1", aborted=False, crash="")
+
+    def test_pass_with_their_uncertainty(self):
+        assert self.judged(self.phases()).outcome == PASS
+
+    def test_too_near_to_the_limit_are_indeterminate_and_reject_the_unit_in_their_own_words(self):
+        verdict = self.judged(self.phases(INDETERMINATE, value=1.9))
+        assert verdict.outcome == INDETERMINATE
+        assert verdict.exit_code == 1
+        assert verdict.reasons == (
+            "1000 look: level_v is 1.9, allowed 0 … 2: inside its limit, but not by its uncertainty",
+        )
+        assert verdict.next_action.startswith("Reject the unit: it is not proved to be good.")
+
+    def test_are_all_told_when_several_are_undecided(self):
+        first, second = self.phases(INDETERMINATE), self.phases(INDETERMINATE)
+        second[0]["name"] = "listen"
+        expected = Expectation({"look": ["level_v"], "listen": ["level_v"]}, {}, "all")
+        verdict = self.judged([*first, *second], expected=expected)
+        assert verdict.outcome == INDETERMINATE
+        assert len(verdict.reasons) == 2
+
+    def test_that_fail_outweigh_those_that_are_undecided(self):
+        undecided, failed = self.phases(INDETERMINATE)[0], self.phases(value=9.0)[0]
+        failed["name"] = "listen"
+        verdict = self.judged([undecided, failed], framework=FAIL)
+        assert verdict.outcome == FAIL
+
+    def test_undecided_are_no_verdict_where_the_record_is_incomplete(self):
+        expected = Expectation({"look": ["level_v"], "listen": ["level_v"]}, {}, "all")
+        verdict = self.judged(self.phases(INDETERMINATE), expected=expected)
+        assert verdict.outcome == ERROR
+        assert "The planned phase listen did not run." in verdict.reasons
+
+    def test_undecided_never_leave_a_unit_partly_calibrated(self):
+        expected = Expectation({"look": ["level_v"]}, {}, "partly")
+        assert self.judged(self.phases(INDETERMINATE), expected=expected).outcome == INDETERMINATE
+
+    def test_without_an_uncertainty_judge_nobody(self):
+        verdict = self.judged(self.phases(uncertainty=False))
+        assert verdict.outcome == ERROR
+        assert verdict.exit_code == 3
+        assert verdict.reasons[0] == "look: level_v has no uncertainty."
+
+    def test_without_an_uncertainty_judge_nobody_even_when_another_is_undecided(self):
+        (entry,) = self.phases(INDETERMINATE)
+        entry["measurements"].append({**entry["measurements"][0], "name": "other_v", "outcome": PASS})
+        del entry["measurements"][1]["uncertainty"]
+        expected = Expectation({"look": ["level_v", "other_v"]}, {}, "all", {"look": ["level_v", "other_v"]})
+        verdict = self.judged([entry], expected=expected)
+        assert verdict.outcome == ERROR
+        assert verdict.reasons[0] == "look: other_v has no uncertainty."
+
+    def test_that_no_rule_judges_need_none(self):
+        plain = Expectation({"look": ["level_v"]}, {}, "all")
+        assert self.judged(self.phases(uncertainty=False), expected=plain).outcome == PASS
+
+
+class TestWhatAUnitDoesNotOffer:
+    LEFT_OUT = ("look", "angle_deg")
+
+    def ran(self, optional: bool) -> Any:
+        """Run a phase that leaves one of its measurements out; give what is expected and what is recorded."""
+
+        def body(test: Any) -> None:
+            test.measurements["level_v"] = 1.0
+            test.measurements.set_measurement_outcome_to_skipped("angle_deg")
+
+        look = phase("look", body, [measured(), measured("angle_deg")])
+        names = {"look": ["angle_deg"]}
+        made = plan_of([look])
+        plan = Plan(
+            made.product,
+            made.nodes,
+            made.cases,
+            made.teardowns,
+            made.calibration,
+            evaluated=names,
+            optional=names if optional else {},
+        )
+        return plan, run_plan(plan)
+
+    def verdict(self, optional: bool, said: bool) -> Any:
+        plan, ran = self.ran(optional)
+        assert ran.framework_outcome == PASS
+        expected = Expectation.of(plan, {self.LEFT_OUT} if said else ())
+        return judge(ran.phases, expected, PASS, "SN1", aborted=False, crash="")
+
+    def test_may_be_left_out_when_the_limits_call_it_optional_and_the_phase_says_so(self):
+        assert self.verdict(optional=True, said=True).outcome == PASS
+
+    @pytest.mark.parametrize(("optional", "said"), [(True, False), (False, True), (False, False)])
+    def test_was_not_measured_otherwise(self, optional, said):
+        verdict = self.verdict(optional, said)
+        assert verdict.outcome == ERROR
+        assert verdict.reasons[0] == "look: angle_deg was not measured."
 
 
 class TestJudgeAlone:
