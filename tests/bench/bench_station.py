@@ -3,21 +3,28 @@
 import dataclasses
 import json
 import os
+import random
+import shutil
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
 
+from mfg.emulator import flash_files
 from mfg.emulator.config import BenchConfig
 from mfg.emulator.control import ControlClient
-from mfg.emulator.launch import free_ports
 from mfg.emulator.typical import typical_unit
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("--assembly", "ASY0398V03.2", "--serial", "SN00001823")
+FLASH = Path(".bench", "unit1", "flash.bin")
+ADJUST, VERIFY = "adjust_gains", "verify_gains"  # cases 12100 and 12200
+CHANNELS = ("supply", "load", "identification")
+QUIET_PORTS = range(12000, 32000)
 RUN_LIMIT_S = 170  # of wall time; a run that needs more hangs
 
 
@@ -48,6 +55,22 @@ class Ended:
         return next(entry["value"] for entry in self.phase(phase)["measurements"] if entry["name"] == name)
 
 
+def quiet_ports(count):
+    """Return free ports that the operating system gives to no other program meanwhile.
+
+    It hands out ports from 32768 upwards (49152 on macOS) to whoever connects or binds without naming one.
+    """
+    ports = []
+    for port in random.sample(QUIET_PORTS, 50 * count):
+        with suppress(OSError), socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+            stream.bind(("127.0.0.1", port))
+            datagram.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise AssertionError("this machine has no free ports")
+
+
 class BenchStation:
     """A station file with ports of its own in a folder of its own."""
 
@@ -66,7 +89,7 @@ class BenchStation:
     ):
         self.folder = folder
         self.path = folder / "station.yaml"
-        ports = iter(free_ports(9))
+        ports = iter(quiet_ports(9))
         content = yaml.safe_load((ROOT / "station.yaml").read_text())
         route = {"http": f"127.0.0.1:{next(ports)}", "discovery": f"127.0.0.1:{next(ports)}"}
         content["slots"][0]["address_map"] = {"10.0.0.2": route}
@@ -93,21 +116,79 @@ class BenchStation:
     def write(self):
         self.path.write_text(yaml.safe_dump(self.content, sort_keys=False))
 
-    def command(self, *arguments, env=None):
+    def adopt(self, other):
+        """Take over another station's unit, with all its flash holds, and what is on record there."""
+        (self.folder / ".bench" / "unit1").mkdir(parents=True)
+        shutil.copyfile(other.folder / FLASH, self.folder / FLASH)
+        shutil.copytree(other.folder / "records", self.folder / "records")
+        return self
+
+    def command_line(self, *arguments):
+        return [sys.executable, "-m", "mfg", *arguments, "--station", str(self.path)]
+
+    def _options(self, env=None):
+        wide = {**os.environ, "COLUMNS": "120", **(env or {})}
+        return {"cwd": self.folder, "text": True, "env": wide}
+
+    def command(self, *arguments, env=None, typed="", prefix=(), **options):
         """Run `mfg` and wait; returns the finished process."""
         return subprocess.run(
-            [sys.executable, "-m", "mfg", *arguments, "--station", str(self.path)],
-            cwd=self.folder,
+            [*prefix, *self.command_line(*arguments)],
+            input=typed,
             capture_output=True,
-            text=True,
             timeout=RUN_LIMIT_S,
-            env={**os.environ, "COLUMNS": "120", **(env or {})},
+            **self._options(env),
+            **options,
         )
 
-    def run(self, *arguments, labels=LABELS):
+    @contextmanager
+    def running(self, *arguments):
+        """Run one unit in the background; it is killed at the end of the block if it is still there."""
+        with subprocess.Popen(
+            self.command_line("run", *arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **self._options(),
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def run(self, *arguments, labels=LABELS, **options):
         """Run one unit as an operator would, and read the record that it left."""
-        done = self.command("run", *labels, *arguments)
+        done = self.command("run", *labels, *arguments, **options)
         return self.ended(done.returncode, done.stdout + done.stderr)
+
+    def events(self, what):
+        """Return the values that something was switched to in the plant, oldest first."""
+        path = self.folder / ".bench" / "plant-events.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        events = [json.loads(line) for line in lines]
+        return [event["value"] for event in events if event["what"] == what]
+
+    def is_on(self, channel):
+        """Return whether the plant's log has a channel on now; what was never switched is off."""
+        return any(self.events(channel)[-1:])
+
+    def all_off(self):
+        """Return whether everything that was ever switched on is off again."""
+        return not any(self.is_on(channel) for channel in CHANNELS)
+
+    def wait_for(self, seen, limit_s=60.0):
+        """Wait, in wall time, until `seen()` holds."""
+        end_s = time.monotonic() + limit_s
+        while not seen():
+            assert time.monotonic() < end_s, "what was waited for did not come"
+            time.sleep(0.05)
+
+    def unit_files(self):
+        """Return the size of every file on the unit, whose supply is off."""
+        return flash_files.list_files((self.folder / FLASH).read_bytes())
+
+    def unit_file(self, path):
+        return flash_files.read_file((self.folder / FLASH).read_bytes(), path)
 
     def ended(self, exit_code, output):
         records = sorted(self.folder.glob("records/*/*/record.json"), key=lambda path: path.stat().st_mtime)
