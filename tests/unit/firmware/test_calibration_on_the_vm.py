@@ -71,7 +71,8 @@ def test_the_unit_says_what_it_offers_and_stays_version_4_0(api: DutApi):
 
 
 def test_windows_advance_three_times_a_second_and_never_backwards(unit: VmUnit, api: DutApi):
-    window(api)
+    window(api, "CS4")
+    window(api, "CS0")
     seen: list[UnitWindows] = []
     begun_s = unit.clock.now_s()
     while unit.clock.now_s() - begun_s < 4.0:
@@ -117,6 +118,7 @@ def test_a_window_is_what_the_chip_measured_and_ends_where_the_chip_s_window_end
 
 
 def test_all_six_ports_are_those_of_their_chips(unit: VmUnit, api: DutApi):
+    window(api, "CS4")
     window(api, "CS0")
     windows = api.windows()
     for chip, first in (("CS4", 1), ("CS0", 4)):
