@@ -22,7 +22,7 @@ from mfg.emulator.typical import typical_unit
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("--assembly", "ASY0398V03.2", "--serial", "SN00001823")
 FLASH = Path(".bench", "unit1", "flash.bin")
-ADJUST, VERIFY = "adjust_gains", "verify_gains"  # cases 12100 and 12200
+ADJUST, VERIFY = "adjust_registers", "verify_points"  # cases 12100 and 12200
 CHANNELS = ("supply", "load", "identification")
 QUIET_PORTS = range(12000, 32000)
 RUN_LIMIT_S = 170  # of wall time; a run that needs more hangs
