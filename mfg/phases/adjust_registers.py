@@ -62,7 +62,7 @@ def adjust_registers(
         sheet.report_progress("adjust", done, rule.least)
 
     rule = StopRule(wanted_ppm=sheet.limits.rule("wanted_ppm"))
-    bench = LoadBench(station, clock, power.switch, reference.open())
+    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
     point = station.load_points[0]
     test.measurements["reference_a"] = bench.go_to(point, sheet.deadline_s("settle_s"), feed)
     source = window_source(unit.api, clock, sheet.features, clock.now_s())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.calibration.pairing import mean
+from mfg.errors import FixtureError
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.paired import read_unpaired
 from mfg.readings.window_sources import window_source
@@ -24,7 +25,12 @@ def verify_no_load(
     """
     sheet, clock = traveller.sheet, unit.slot_context.clock
     power.switch.off(power.load)
-    clock.wait_until(lambda: power.switch.measured_current_a(power.load) < OFF_A, OFF_TIMEOUT_S)
+    if not clock.wait_until(lambda: power.switch.measured_current_a(power.load) < OFF_A, OFF_TIMEOUT_S):
+        raise FixtureError(
+            f"The load still draws {power.switch.measured_current_a(power.load):.2f} A "
+            f"{OFF_TIMEOUT_S:g} s after it was switched off.",
+            "Switch the bench off at the mains: the load's contact may be welded.",
+        )
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     found = read_unpaired(source, clock, WINDOWS, sheet.deadline_s("dwell_s"))
     for port in sheet.ports:

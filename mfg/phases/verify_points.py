@@ -36,7 +36,7 @@ def verify_points(
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
     rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
-    bench = LoadBench(station, clock, power.switch, reference.open())
+    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
 
     def feed(done: int) -> None:
         power.switch.feed()

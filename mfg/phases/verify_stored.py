@@ -54,7 +54,7 @@ def verify_stored(
         power.switch.feed()
         sheet.report_progress("verify stored", done, rule.least)
 
-    bench = LoadBench(station, clock, power.switch, reference.open())
+    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
     point = station.load_points[0]
     bench.go_to(point, sheet.deadline_s("settle_s"), feed)
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
