@@ -51,7 +51,8 @@ def tests(session: nox.Session) -> None:
     coverage = [f"--cov={package}" for package in FULLY_COVERED]
     whole = ["--cov-branch", "--cov-fail-under=100", "--cov-report=term"]
     session.run("pytest", "-n", "2", "tests/unit", *coverage, *whole)
-    session.run("pytest", "-n", "2", "tests/bench", "tests/hardware")
+    # Most of a bench test waits for bench time: three fit on two cores.
+    session.run("pytest", "-n", "3", "tests/bench", "tests/hardware")
 
 
 @nox.session
