@@ -27,7 +27,7 @@ from mfg.readings.paired import Dwell, OnPoll, collect_windows, wait_until_stabl
 from mfg.readings.window_sources import WindowSource
 from mfg.station import LoadPoint, Station
 
-REPEATED_SHARE = 4  # a steady load gives one reading in ten twice by chance; a lagging meter every other
+REPEATED_SHARE = 2  # a steady load repeats readings by chance; a meter that holds gives nothing else
 STEP_FACTOR = 2.0  # a reading that sits between two steps scatters by half a step, not by its root of 12
 LEAST_SHARE = 0.5  # of a point's current from which on the load counts as on
 _ERRORS: dict[str, type[MfgError]] = {"dut": DutError, "fixture": FixtureError, "station": StationError}
