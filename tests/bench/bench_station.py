@@ -58,10 +58,11 @@ class Ended:
 def quiet_ports(count):
     """Return free ports that the operating system gives to no other program meanwhile.
 
+    Drawn by the operating system's chance: the workers of a test run may share the seed of `random`.
     It hands out ports from 32768 upwards (49152 on macOS) to whoever connects or binds without naming one.
     """
     ports = []
-    for port in random.sample(QUIET_PORTS, 50 * count):
+    for port in random.SystemRandom().sample(QUIET_PORTS, 50 * count):
         with suppress(OSError), socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
             stream.bind(("127.0.0.1", port))
             datagram.bind(("127.0.0.1", port))
