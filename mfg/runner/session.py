@@ -18,7 +18,7 @@ from openhtf.core import test_record as htf_record
 from mfg.certificates import REFERENCE_METER, Certificate, load_certificates
 from mfg.clock import BenchClock
 from mfg.data_files import data_file, data_folder
-from mfg.errors import StationError
+from mfg.errors import MfgError, StationError
 from mfg.fixtures import plugs
 from mfg.fixtures.image_manifest import ROLE_ERASE, ROLE_MICROPYTHON, ImageEntry, read_manifest
 from mfg.fixtures.operator import FrontEnd, OperatorPlug
@@ -34,8 +34,8 @@ from mfg.readings.standard import REFERENCE_ROLE
 from mfg.records.from_openhtf import RunContext, record_from_openhtf
 from mfg.records.index import RecordIndex
 from mfg.records.labels import factory_file_name, machine_config_name, parse_unit_label
-from mfg.records.record import FirmwareFacts, InstrumentFacts, Record, load_record, write_record
-from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
+from mfg.records.record import ERROR, FirmwareFacts, InstrumentFacts, Record, load_record, write_record
+from mfg.records.run_folder import PRIVATE, PUBLIC, RECORD_FILE, RunFolder, StoredFile, new_run_id
 from mfg.reporting.certificate import write_certificate
 from mfg.reporting.render import write_report
 from mfg.runner.execute import Execution, check_plan, execute
@@ -303,11 +303,30 @@ class UnitRun:
         stored = load_record(folder.path)
         if stored["outcome"] != verdict.outcome or stored["phases"] != record["phases"]:
             raise StationError(f"{folder.path} does not hold what was written.", "Check the disk.")
-        write_report(stored, folder.path)
-        write_certificate(stored, folder.path)
-        with RecordIndex(self._station.records_folder) as index:
-            index.add(stored, folder.path)
+        try:
+            write_report(stored, folder.path)
+            write_certificate(stored, folder.path)
+            with RecordIndex(self._station.records_folder) as index:
+                index.add(stored, folder.path)
+        except MfgError as error:
+            self._withdraw(folder, execution.test_record, final, error)
+            raise
         return RunResult(verdict, stored, folder.path, bench_s)
+
+    def _withdraw(
+        self, folder: RunFolder, test_record: htf_record.TestRecord, context: RunContext, error: MfgError
+    ) -> None:
+        """Take back the verdict of a run that could not be stored whole.
+
+        The record goes first: without one the folder counts as a run that did not end, so that no PASS is
+        left behind even where the disk takes nothing more.
+        """
+        folder.file(RECORD_FILE).unlink(missing_ok=True)
+        reasons = (f"The run could not be stored whole: {error}", *context.outcome_reasons)
+        withdrawn = replace(
+            context, outcome=ERROR, outcome_reasons=reasons, next_action="Mend the station, then test again."
+        )
+        write_record(folder, record_from_openhtf(test_record, withdrawn))
 
     def _run_context(self, plan: Plan, bench_s: float, wall_s: float) -> RunContext:
         sheet, station, limits = self._sheet, self._station, self._limits
