@@ -10,6 +10,7 @@ Source: pico-bootrom, virtual_disk.c, as summed up in RP2040 datasheet 2.8.4.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import struct
@@ -158,13 +159,14 @@ class Drive:
         self._flash = flash
         self._rom = BootRom(flash)
         self._read: dict[int, int] = {}  # inode -> bytes looked at
-        self._folders: list[Path] = []
+        self._folder: Path | None = None
+        self._neighbour: Path | None = None
         self._lives = 0
 
     @property
     def present(self) -> bool:
         """Return whether the host can see the drive."""
-        return bool(self._folders)
+        return self._folder is not None
 
     @property
     def received_blocks(self) -> int:
@@ -177,36 +179,44 @@ class Drive:
         for path in (*self._root.glob(f"{LABEL}*"), *self._scratch.glob(".drive-*")):
             shutil.rmtree(path, ignore_errors=True)
 
-    def appear(self, copies: int = 1, other_chip: bool = False) -> None:
+    def appear(self, other_chip: bool = False) -> None:
         """Show the drive, ready for a new image.
 
         Args:
-            copies: 2 when another unit in BOOTSEL hangs on the same host.
             other_chip: The drive is one of an RP2350.
         """
         self._rom = BootRom(self._flash)
         self._read.clear()
-        self._root.mkdir(parents=True, exist_ok=True)
-        for copy in range(copies):
-            hidden = self._hidden()
-            hidden.mkdir(parents=True)
-            info = OTHER_CHIP_INFO_TEXT if other_chip else INFO_TEXT
-            (hidden / INFO_NAME).write_text(info, encoding="ascii")
-            (hidden / INDEX_NAME).write_text(INDEX_TEXT, encoding="ascii")
-            shown = self._root / (LABEL if copy == 0 else f"{LABEL}{copy}")
-            hidden.rename(shown)
-            self._folders.append(shown)
+        self._folder = self._show(LABEL, OTHER_CHIP_INFO_TEXT if other_chip else INFO_TEXT)
 
     def vanish(self) -> None:
         """Take the drive away, as when its USB device leaves the bus."""
-        folders, self._folders = self._folders, []
-        for shown in folders:
-            hidden = self._hidden()
-            try:
-                shown.rename(hidden)
-            except FileNotFoundError:
-                continue  # Somebody removed the folder by hand.
-            shutil.rmtree(hidden, ignore_errors=True)
+        folder, self._folder = self._folder, None
+        self._hide(folder)
+
+    def show_neighbour(self, there: bool) -> None:
+        """Let another unit in BOOTSEL hang on the same host, or not; it has a supply of its own."""
+        if there and self._neighbour is None:
+            self._neighbour = self._show(f"{LABEL}1", INFO_TEXT)
+        elif not there:
+            neighbour, self._neighbour = self._neighbour, None
+            self._hide(neighbour)
+
+    def _show(self, label: str, info: str) -> Path:
+        self._root.mkdir(parents=True, exist_ok=True)
+        hidden = self._hidden()
+        hidden.mkdir(parents=True)
+        (hidden / INFO_NAME).write_text(info, encoding="ascii")
+        (hidden / INDEX_NAME).write_text(INDEX_TEXT, encoding="ascii")
+        return hidden.rename(self._root / label)
+
+    def _hide(self, shown: Path | None) -> None:
+        if shown is None:
+            return
+        hidden = self._hidden()
+        with contextlib.suppress(FileNotFoundError):  # Somebody removed the folder by hand.
+            shown.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
 
     def look(self) -> Arrived | None:
         """Look at what was written since the last look; return a complete image."""
@@ -228,10 +238,10 @@ class Drive:
         return None
 
     def _written_files(self) -> list[Path]:
-        if not self._folders:
+        if self._folder is None:
             return []
         try:
-            paths = sorted(self._folders[0].iterdir())
+            paths = sorted(self._folder.iterdir())
         except FileNotFoundError:
             return []
         return [path for path in paths if path.name not in (INFO_NAME, INDEX_NAME) and path.is_file()]

@@ -114,6 +114,7 @@ class Unit:
         finally:
             server.close()
             await self._power_off()
+            self._drive.show_neighbour(there=False)
             self._flash.flush()
             self._flash.close()
             os.close(self._flash_file)
@@ -124,6 +125,7 @@ class Unit:
     async def _follow(self) -> None:
         now_s = self._clock.now_s()
         self._events.sync()
+        self._drive.show_neighbour(self._fault("two_drives"))
         supply = bool(self._events.at("supply", now_s, self._unit.number))
         if supply != self._supply:
             self._supply = supply
@@ -184,8 +186,7 @@ class Unit:
 
     async def _show_drive(self) -> None:
         self._state = BOOTSEL
-        copies = 2 if self._fault("two_drives") else 1
-        self._drive.appear(copies, other_chip=self._fault("drive_of_other_chip"))
+        self._drive.appear(other_chip=self._fault("drive_of_other_chip"))
         self._log("drive appears")
 
     def _image_arrived(self, arrived: Arrived) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.errors import FixtureError
 from mfg.fixtures.plugs import DrivePlug, PowerSwitchPlug, TravellerPlug, UnitPortPlug
 
 RAMP_TIMEOUT_S = 3.0  # an adaptor's output follows its mains within tenths of a second
@@ -24,9 +25,19 @@ def switch_supply_on(
     A unit that shows neither may hold a broken program: erasing it by the BOOTSEL button mends that, so it
     is not judged here.
 
-    Needs: the unit in the slot. Leaves: supply on.
+    Needs: the unit in the slot, its supply off. Leaves: supply on.
+
+    Raises:
+        FixtureError: A drive is there before the supply is: it is not the unit's, and the unit's own could
+            not be told from it. Nothing was switched.
     """
     clock = power.slot_context.clock
+    foreign = drive.drive.find()
+    if foreign is not None:
+        raise FixtureError(
+            f"There is an RPI-RP2 drive although the unit's supply is off: {foreign}.",
+            "Take the other unit in BOOTSEL off this host, or give each slot its own drive root.",
+        )
     power.switch.on(power.supply)
     clock.wait_until(lambda: power.switch.measured_voltage_v(power.supply) >= ON_V, RAMP_TIMEOUT_S)
     test.measurements["supply_on_v"] = power.switch.measured_voltage_v(power.supply)

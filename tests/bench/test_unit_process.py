@@ -57,7 +57,8 @@ print(sys.platform, os.uname().machine, sys.version, machine.unique_id().hex())
     )
     with unit.serial() as port:
         port.write(b"\r\x03\x02")
-        banner = unit.read_until(port, b">>> ")
+        # The prompt comes twice: after the interrupt, and after the banner.
+        banner = unit.read_until(port, b"information.\r\n>>> ")
     lines = [line for line in banner.split(b"\r\n") if line.startswith(b"MicroPython ")]
     assert lines == [
         f"MicroPython {version} on {vm_identity().built_on}; Raspberry Pi Pico W with RP2040".encode()
@@ -486,8 +487,12 @@ def test_a_read_only_drive_takes_nothing(unit):
 def test_a_second_drive_and_one_of_another_chip_can_be_there(unit):
     with _fault(unit, "two_drives"), _fault(unit, "drive_of_other_chip"):
         unit.to_drive()
+        unit.wait((unit.drive.parent / "RPI-RP21").exists)
         assert sorted(path.name for path in unit.drive.parent.iterdir()) == ["RPI-RP2", "RPI-RP21"]
         assert "RP2350" in (unit.drive / "INFO_UF2.TXT").read_text()
+        unit.power(False)
+        assert [path.name for path in unit.drive.parent.iterdir()] == ["RPI-RP21"]
+    unit.wait(lambda: not any(unit.drive.parent.iterdir()))
 
 
 def test_an_access_point_may_refuse(unit):

@@ -183,14 +183,25 @@ def test_a_new_life_of_the_drive_forgets_the_half_image(drive, folder):
     assert drive.look() is None
 
 
-def test_a_second_drive_and_another_chip_can_be_shown(tmp_path, flash):
+def test_another_chip_can_be_shown(tmp_path, flash):
     drive = Drive(tmp_path / "media", tmp_path, flash)
-    drive.appear(copies=2, other_chip=True)
-    shown = sorted(path.name for path in (tmp_path / "media").iterdir())
-    assert shown == ["RPI-RP2", "RPI-RP21"]
+    drive.appear(other_chip=True)
     assert "RP2350" in (tmp_path / "media" / "RPI-RP2" / "INFO_UF2.TXT").read_text()
+
+
+def test_a_neighbours_drive_is_there_whatever_the_units_own_does(tmp_path, flash):
+    media = tmp_path / "media"
+    drive = Drive(media, tmp_path, flash)
+    drive.show_neighbour(there=True)
+    drive.show_neighbour(there=True)
+    assert [path.name for path in media.iterdir()] == ["RPI-RP21"]
+    assert not drive.present
+    drive.appear()
+    assert sorted(path.name for path in media.iterdir()) == ["RPI-RP2", "RPI-RP21"]
     drive.vanish()
-    assert list((tmp_path / "media").iterdir()) == []
+    assert [path.name for path in media.iterdir()] == ["RPI-RP21"]
+    drive.show_neighbour(there=False)
+    assert list(media.iterdir()) == []
 
 
 def test_what_a_killed_process_left_behind_is_removed(tmp_path, flash):
