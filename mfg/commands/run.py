@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -89,14 +90,7 @@ def with_last_unit(station: Station, request: RunRequest) -> RunRequest:
         return request
     except (OSError, ValueError, KeyError, TypeError):
         return request  # a memory aid that cannot be read is no reason to stop the line
-    return RunRequest(
-        mode=request.mode,
-        slot=request.slot,
-        scanned=request.scanned,
-        last_scanned=last,
-        erase_calibrated=request.erase_calibrated,
-        operator=request.operator,
-    )
+    return replace(request, last_scanned=last)
 
 
 def _remember(station: Station, slot: int, result: RunResult) -> None:
