@@ -56,6 +56,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Kill a run at every line of its journal; the tests take a sample of that."""
+    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    session.run("pytest", "--junitxml=kills.xml", "tests/bench/every_kill.py", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
     session.install("-e", ".[emulator]")

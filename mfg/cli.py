@@ -6,10 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, cast
 
 from rich.console import Console
 
 from mfg.errors import DutError, MfgError, UsageError
+from mfg.runner.lasting_stream import LastingStream
 from mfg.version import __version__
 
 EXIT_CODES = (
@@ -22,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; installed as the `mfg` script."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     sys.argv = sys.argv[:1]  # OpenHTF parses what is left there when it is imported
-    console = Console(highlight=False, emoji=False)
+    console = Console(file=cast(IO[str], LastingStream(sys.stdout)), highlight=False, emoji=False)
     parsed = _parser().parse_args(arguments)
     command: Command = parsed.command
     try:
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(console: Console, args: argparse.Namespace) -> int:
     from mfg.commands.run import run
     from mfg.plans.plan import Mode
-    from mfg.runner.session import RunRequest
+    from mfg.runner.request import RunRequest
 
     if bool(args.serial) != bool(args.assembly):
         raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
@@ -96,6 +98,12 @@ def _doctor(console: Console, args: argparse.Namespace) -> int:
     return doctor(console, args.station)
 
 
+def _recover(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands.recover import recover
+
+    return recover(console, args.station)
+
+
 def _list(console: Console, args: argparse.Namespace) -> int:
     from mfg.commands.store import list_runs
 
@@ -142,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_actions(add("bench", "the emulated bench by hand", _bench), common)
     _add_images(add("firmware", "the UF2 images of this station", _firmware), common)
     add("doctor", "check everything that a run needs", _doctor)
+    add("recover", "make the bench safe and close the runs that were killed", _recover)
     add("list", "list the runs on record", _list)
     add("show", "show a unit's latest record", _show).add_argument("serial", metavar="SERIAL")
     add("report", "write a unit's latest report again", _report).add_argument(

@@ -174,6 +174,7 @@ def _phase(dwell: Dwell, port: int, station: Station) -> int:
 
 def _write(api: DutApi, sheet: Traveller, solved: Solved) -> bool:
     """Write configuration and chips, and read both back."""
+    sheet.about_to("write the adjusted registers")
     api.set_config(solved.values)
     wanted = _chip_registers(solved.values)
     if REGISTERS_FEATURE in sheet.features:

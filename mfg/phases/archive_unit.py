@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import openhtf as htf
 
 from mfg.errors import DutError, FixtureError
-from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.records.factory_file import masked_machine_config
-
-FILE_LIMIT_BYTES = 65536
-FACTORY_FILE, MACHINE_FILE = "/factory.cfg", "/this.machine.cfg"
+from mfg.readings.unit_files import held_files
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -43,7 +37,7 @@ def archive_unit(
     try:
         with port.repl(sheet.deadline_s("repl_s")) as repl:
             sheet.micropython_version = str(repl.identity()["python"])
-            kept = _files(repl)
+            kept = held_files(repl)
     except DutError as error:
         # A unit without a working REPL has nothing that could be kept; erasing it is what mends it.
         test.logger.warning("the unit's files could not be read: %s", error)
@@ -63,20 +57,3 @@ def _confirmed(sheet: Traveller, port: UnitPortPlug, operator: OperatorPlug) -> 
     slot = port.slot_context.slot.number
     question = f"The unit in slot {slot} is calibrated already. Erase it all the same?"
     return operator.confirm(question, sheet.deadline_s("operator_s"))
-
-
-def _files(repl: MicroPythonRepl) -> dict[str, bytes]:
-    kept: dict[str, bytes] = {}
-    if repl.exists(FACTORY_FILE):
-        kept["factory.cfg"] = repl.read_file(FACTORY_FILE, FILE_LIMIT_BYTES)
-    if repl.exists(MACHINE_FILE):
-        kept["this.machine.cfg"] = _masked(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
-    return kept
-
-
-def _masked(content: bytes) -> bytes:
-    """Mask the secrets; a file that is no configuration could hold them anywhere and is not kept as it is."""
-    try:
-        return masked_machine_config(json.loads(content))
-    except ValueError:
-        return f"not a configuration: {len(content)} bytes, not kept".encode()

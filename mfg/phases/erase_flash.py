@@ -9,6 +9,7 @@ from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import DrivePlug, PowerSwitchPlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.uf2 import check_image, read_uf2
+from mfg.records.journal import ERASE
 
 OFF_BEFORE_BOOTSEL_S = 6.0  # the board's hold-off capacitors, ct6-interface 1.4: 5 s
 
@@ -36,6 +37,7 @@ def erase_flash(
     test.measurements["erase_image"] = f"{image.path.name} sha256 {image.sha256}"
     if drive.drive.find() is None and not _entered_by_software(sheet, drive, port):
         _enter_by_hand(sheet, drive, power, operator)
+    sheet.about_to(ERASE)
     started_s = clock.now_s()
     drive.drive.copy(
         image, sheet.deadline_s("drive_s"), lambda done, total: sheet.report_progress("erase", done, total)

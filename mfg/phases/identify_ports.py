@@ -40,6 +40,7 @@ def identify_ports(
     clock = unit.slot_context.clock
     station = unit.slot_context.station
     sheet.features = unit.api.features()
+    sheet.about_to("write nominal gains")
     unit.api.set_config(_nominal(sheet) | {"LINE_FREQ_HZ": station.line_frequency_hz})
     unit.api.init_chips()
     settled_s = clock.now_s()

@@ -26,6 +26,7 @@ def load_firmware(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPlu
     sheet = traveller.sheet
     with port.repl(sheet.deadline_s("repl_s")) as repl:
         firmware = build_firmware(sheet.firmware_source, repl.identity()["mpy"])
+        sheet.about_to("wipe the file system and load the firmware")
         repl.wipe(sheet.deadline_s("load_s"))
         report = repl.load(
             firmware.files,

@@ -26,6 +26,7 @@ def load_micropython(
         f"{image.path.name} {image.program_name} {image.program_version} {image.board} sha256 {image.sha256}"
     )
     drive.drive.wait_present(sheet.deadline_s("drive_s"))
+    sheet.about_to("load MicroPython")
     started_s = clock.now_s()
     drive.drive.copy(
         image,

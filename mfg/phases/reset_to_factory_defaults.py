@@ -15,6 +15,7 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
 
     Needs: the unit on the network. Leaves: defaults stored; they are in force at the next power-up.
     """
+    traveller.sheet.about_to("reset the WiFi configuration")
     unit.api.reset_wifi()
     configuration = unit.api.config()
     wifi = configuration["WIFI"]

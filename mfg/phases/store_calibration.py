@@ -11,6 +11,7 @@ from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.records.factory_file import masked_machine_config, parse_factory_file
+from mfg.records.journal import STORE
 
 FACTORY_FILE = "/factory.cfg"
 
@@ -23,6 +24,7 @@ def store_calibration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApi
     Needs: adjusted and verified gains in force. Leaves: factory.cfg on the unit and in the run folder.
     """
     sheet = traveller.sheet
+    sheet.about_to(STORE)
     unit.api.save_factory()
     first = unit.api.get_file(FACTORY_FILE).encode()
     parse_factory_file(first)

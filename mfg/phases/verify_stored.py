@@ -18,6 +18,7 @@ from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.window_sources import window_source
+from mfg.records.journal import STORE
 
 OFF_TIMEOUT_S = 5.0
 POLL_S = 0.2
@@ -46,6 +47,7 @@ def verify_stored(
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
+    sheet.about_to(STORE)
     unit.api.save_factory()
     test.measurements["returned_s"] = _cycle(traveller, unit, port, power)
     rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))

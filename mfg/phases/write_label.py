@@ -15,6 +15,7 @@ def write_label(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) 
     Needs: the unit on the network. Leaves: the label in the unit's configuration.
     """
     label = traveller.sheet.unit_label
+    traveller.sheet.about_to("write the label")
     unit.api.set_config({"ASSY": label})
     test.measurements["label"] = label
     test.measurements["label_read_back"] = unit.api.config()["ASSY"] == label

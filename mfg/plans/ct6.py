@@ -10,6 +10,7 @@ import openhtf as htf
 from mfg.limits import LimitSet
 from mfg.limits.loader import POINTS
 from mfg.phases.adjust_registers import adjust_registers
+from mfg.phases.archive_interrupted import archive_interrupted
 from mfg.phases.archive_unit import archive_unit
 from mfg.phases.check_board_temperature import check_board_temperature
 from mfg.phases.check_display import check_display
@@ -74,6 +75,17 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequen
         build.evaluated,
         build.optional,
     )
+
+
+def recovery_plan(limits: LimitSet, bind_plugs: BindPlugs) -> Plan:
+    """Build the plan that looks at the unit of a killed run."""
+    build = PlanBuilder(limits, Mode(), bind_plugs)
+    group = htf.PhaseGroup(
+        name="supply",
+        main=[build.case(15000, switch_supply_on), build.case(15100, archive_interrupted)],
+        teardown=[build.teardown(15900, switch_supply_off)],
+    )
+    return Plan("CT6", [group], build.cases, tuple(build.teardowns), "none")
 
 
 def _calibration(build: PlanBuilder, mode: Mode) -> list[Any]:

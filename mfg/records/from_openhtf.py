@@ -6,13 +6,11 @@ Importing `openhtf` parses `sys.argv`: whoever imports this module has blanked i
 from __future__ import annotations
 
 import copy
-import datetime
 import math
 import numbers
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
+from dataclasses import dataclass
 from typing import Any, cast
 
 import openhtf
@@ -22,83 +20,13 @@ from openhtf.core import test_record as htf_record
 from openhtf.util import validators as htf_validators
 
 from mfg.errors import MfgError, StationError
-from mfg.records.adjustments import adjustments_of_phases
-from mfg.records.calibration import CalibrationFacts
 from mfg.records.checks import MAX_INTEGER
 from mfg.records.outcomes import ERROR, FAIL, INDETERMINATE, PASS, SKIP, UNSET, VERDICTS, worst
-from mfg.records.record import (
-    SCHEMA,
-    AdjustmentEntry,
-    AttachmentEntry,
-    FirmwareFacts,
-    InstrumentFacts,
-    LimitsFacts,
-    MeasurementEntry,
-    PhaseEntry,
-    PhaseError,
-    Record,
-    StationFacts,
-    Value,
-    validate_record,
-)
-from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, safe_file_name
+from mfg.records.record import MeasurementEntry, PhaseEntry, PhaseError, Record, Value
+from mfg.records.run_context import RunContext, build_record, clean_text
 from mfg.records.uncertainty import UncertaintyEntry
 
-MAX_TEXT = 4000  # characters of one text from a unit or an exception that a record keeps
-
 _SIGNS = {"pct": "%"}  # OpenHTF takes no percent sign in the text of a measurement
-_PRIVATE_SUFFIXES = (".cfg", ".json")  # attachments that may hold a unit's configuration
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """What OpenHTF does not know about a run.
-
-    The verdict defaults to ERROR, so that a run whose verdict was forgotten never passes.
-
-    Attributes:
-        run_id: From `new_run_id`.
-        started_utc, ended_utc: With time zone.
-        bench_seconds, wall_seconds: Length of the run.
-        clock_factor: Bench seconds per wall second; phases are timed with it.
-        cases: Case number by phase name (1000, 2000, …).
-        old_gains: Gain in force while `before_pct` was taken, by channel (`CT1`, `CS4`, …).
-        attachments: Files already written into the run folder.
-        adjustments: Per channel; None gathers them from the measurements.
-        evaluations: Uncertainty of a measured value with its verdict, by phase and measurement.
-        calibration: What the calibration rests on, None in a run without one.
-    """
-
-    run_id: str
-    mode: str
-    backend: str
-    emulated: bool
-    station: StationFacts
-    limits: LimitsFacts
-    started_utc: datetime.datetime
-    ended_utc: datetime.datetime
-    bench_seconds: float
-    wall_seconds: float
-    serial_number: str = ""
-    assembly: str = ""
-    mac: str = ""
-    product: str = "CT6"
-    slot: int = 1
-    operator: str = ""
-    firmware: FirmwareFacts = field(default_factory=lambda: FirmwareFacts(version=""))
-    instruments: Sequence[InstrumentFacts] = ()
-    outcome: str = ERROR
-    outcome_reasons: Sequence[str] = ("The run ended without a verdict.",)
-    next_action: str = "Run the unit again."
-    retest: bool = False
-    clock_factor: float = 1.0
-    cases: Mapping[str, int] = field(default_factory=dict)
-    old_gains: Mapping[str, int] = field(default_factory=dict)
-    attachments: Sequence[StoredFile] = ()
-    adjustments: Sequence[AdjustmentEntry] | None = None
-    log_file: str = ""
-    evaluations: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
-    calibration: Mapping[str, Any] | None = None
 
 
 def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> Record:
@@ -109,106 +37,36 @@ def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext)
         context: Everything else, the verdict of the guard included.
 
     Returns:
-        A checked record. A measured number that is not finite is stored as text and has failed, and so
-        has its phase, whatever OpenHTF thought. An evaluation can make an outcome worse, never better. Of a
-        repeated phase the last try is the one that was evaluated.
+        A checked record; for its phases see `phases_from_openhtf`.
 
     Raises:
         StationError: A fact of the context does not fit a record, or an evaluation contradicts its value,
             its limits or itself, or belongs to no measurement of the run.
     """
-    start_ms = test_record.start_time_millis
-    evaluated = _evaluated(test_record, context)
-    phases = [
-        _phase(phase, start_ms, context, evaluated.get(position, {}))
-        for position, phase in enumerate(test_record.phases)
-    ]
-    adjustments = context.adjustments
-    if adjustments is None:
-        adjustments = adjustments_of_phases(phases, context.old_gains)
-    record: Record = {
-        "schema": SCHEMA,
-        "run_id": context.run_id,
-        "serial_number": context.serial_number,
-        "assembly": context.assembly,
-        "mac": context.mac,
-        "product": context.product,
-        "mode": context.mode,
-        "slot": context.slot,
-        "emulated": context.emulated,
-        "backend": context.backend,
-        "station": context.station,
-        "limits": context.limits,
-        "firmware": context.firmware,
-        "instruments": list(context.instruments),
-        "operator": clean_text(context.operator),
-        "started_utc": utc_text(context.started_utc),
-        "ended_utc": utc_text(context.ended_utc),
-        "bench_seconds": round(context.bench_seconds, 3),
-        "wall_seconds": round(context.wall_seconds, 3),
-        "outcome": context.outcome,
-        "outcome_reasons": [clean_text(reason) for reason in context.outcome_reasons],
-        "next_action": clean_text(context.next_action),
-        "retest": context.retest,
-        "phases": phases,
-        "attachments": [_attachment(stored) for stored in context.attachments],
-        "adjustments": list(adjustments),
-        "log_file": context.log_file,
-        "openhtf": _own_view(test_record),
-    }
-    if context.calibration is not None:
-        record["calibration"] = cast(CalibrationFacts, copy.deepcopy(dict(context.calibration)))
-    return validate_record(record)
+    return build_record(phases_from_openhtf(test_record, context), context, _own_view(test_record))
 
 
-def store_attachments(test_record: htf_record.TestRecord, folder: RunFolder) -> list[StoredFile]:
-    """Write what the phases attached into the run folder.
+def phases_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> list[PhaseEntry]:
+    """Read the phases that have run.
 
     Args:
-        test_record: As OpenHTF hands it to an output callback.
-        folder: The run's folder.
+        test_record: Finished, or of a test that is running.
+        context: Its clock, cases and evaluations.
 
     Returns:
-        One entry per attachment, in order, for `RunContext.attachments`; a name used twice gets a number.
+        One entry per phase, in order. A measured number that is not finite is stored as text and has failed,
+        and so has its phase, whatever OpenHTF thought. An evaluation can make an outcome worse, never better.
+        Of a repeated phase the last try is the one that was evaluated.
 
     Raises:
-        StationError: The disk refuses.
+        StationError: An evaluation belongs to no measurement of the run.
     """
-    stored: list[StoredFile] = []
-    for phase in test_record.phases:
-        for name, attachment in phase.attachments.items():
-            file = _free_name(folder, safe_file_name(name))
-            mode = PRIVATE if file.endswith(_PRIVATE_SUFFIXES) else PUBLIC
-            stored.append(folder.write(file, attachment.data, clean_text(name), mode))
-    return stored
-
-
-def _free_name(folder: RunFolder, name: str) -> str:
-    path, number = PurePath(name), 1
-    while folder.file(name).exists():
-        number += 1
-        name = f"{path.stem[:100]}-{number}{path.suffix}"
-    return name
-
-
-def clean_text(text: object) -> str:
-    """Make a text storable: at most `MAX_TEXT` characters, no lone surrogates, no NUL."""
-    shown = str(text)
-    if len(shown) > MAX_TEXT:
-        shown = f"{shown[:MAX_TEXT]} … ({len(shown)} characters)"
-    return shown.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
-
-
-def utc_text(moment: datetime.datetime) -> str:
-    """Write a time as ISO 8601 UTC with milliseconds, e.g. `2026-11-20T12:03:54.123Z`."""
-    if moment.tzinfo is None:
-        raise ValueError("a record's time needs a time zone")
-    utc = moment.astimezone(datetime.UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
-
-
-def _attachment(stored: StoredFile) -> AttachmentEntry:
-    return {"name": stored.name, "file": stored.file, "sha256": stored.sha256}
+    evaluated = _evaluated(test_record, context)
+    timing = PhaseTiming(test_record.start_time_millis, context.clock_factor, context.cases)
+    return [
+        phase_from_openhtf(phase, timing, evaluated.get(position, {}))
+        for position, phase in enumerate(test_record.phases)
+    ]
 
 
 def _evaluated(
@@ -228,25 +86,38 @@ def _evaluated(
     return found
 
 
-def _phase(
-    phase: htf_record.PhaseRecord,
-    start_ms: int,
-    context: RunContext,
-    evaluations: Mapping[str, Mapping[str, Any]],
+@dataclass(frozen=True)
+class PhaseTiming:
+    """How a phase's times and case are read: start of the test, the clock's factor, cases by name."""
+
+    start_ms: int
+    clock_factor: float
+    cases: Mapping[str, int]
+
+
+def phase_from_openhtf(
+    phase: htf_record.PhaseRecord, timing: PhaseTiming, evaluations: Mapping[str, Mapping[str, Any]]
 ) -> PhaseEntry:
+    """Read one phase that has ended.
+
+    Args:
+        phase: As OpenHTF keeps it.
+        timing: Of the test.
+        evaluations: Uncertainty with verdict by the measurement's name.
+    """
     measured = list((phase.measurements or {}).values())
     entries = [_measurement(item, evaluations.get(item.name)) for item in measured]
     outcome = phase.outcome.value if phase.outcome is not None else ERROR
     if outcome == PASS:
         outcome = _lowered(measured, entries)
-    begin_ms = max(phase.start_time_millis, start_ms)
+    begin_ms = max(phase.start_time_millis, timing.start_ms)
     end_ms = max(phase.end_time_millis or begin_ms, begin_ms)
     return {
-        "case": context.cases.get(phase.name),
+        "case": timing.cases.get(phase.name),
         "name": phase.name,
         "outcome": outcome,
-        "start_s": round((begin_ms - start_ms) / 1000 * context.clock_factor, 3),
-        "seconds": round((end_ms - begin_ms) / 1000 * context.clock_factor, 3),
+        "start_s": round((begin_ms - timing.start_ms) / 1000 * timing.clock_factor, 3),
+        "seconds": round((end_ms - begin_ms) / 1000 * timing.clock_factor, 3),
         "measurements": entries,
         "error": _error(phase, outcome),
     }

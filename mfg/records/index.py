@@ -327,6 +327,11 @@ class RecordIndex:
                 row = (mac, serial, int(emulated), run_id)
                 self._connection.execute("INSERT INTO macs VALUES (?, ?, ?, ?)", row)
 
+    def newest_end_utc(self) -> str:
+        """Return when the latest run on record ended, "" when there is none."""
+        (newest,) = self.select("SELECT COALESCE(MAX(ended_utc), '') FROM runs")[1][0]
+        return str(newest)
+
     def release_mac(self, serial_number: str, emulated: bool = False) -> str | None:
         """Forget the MAC address of a unit whose Pico W was replaced.
 

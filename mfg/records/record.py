@@ -23,6 +23,7 @@ from mfg.records.checks import (
     is_utc,
     is_value,
     list_of,
+    map_of,
     one_of,
     optional,
     wrong,
@@ -34,6 +35,7 @@ from mfg.records.outcomes import ABORTED as ABORTED
 from mfg.records.outcomes import ERROR as ERROR
 from mfg.records.outcomes import FAIL as FAIL
 from mfg.records.outcomes import INDETERMINATE as INDETERMINATE
+from mfg.records.outcomes import INTERRUPTED as INTERRUPTED
 from mfg.records.outcomes import MEASUREMENT_OUTCOMES as MEASUREMENT_OUTCOMES
 from mfg.records.outcomes import NOT_CALIBRATED as NOT_CALIBRATED
 from mfg.records.outcomes import OUTCOMES as OUTCOMES
@@ -148,6 +150,27 @@ class AdjustmentEntry(TypedDict):
     offset: int | None
 
 
+class PromiseFacts(TypedDict):
+    """What the plan promised and what ended the run: enough to derive the verdict again from the record."""
+
+    measurements: dict[str, list[str]]  # declared ones by phase; every planned phase is a key
+    teardowns: dict[str, list[str]]  # what measures that the bench is off, and the phases it follows
+    evaluated: dict[str, list[str]]  # measurements that need an uncertainty, by phase
+    calibration: str  # all | partly | none
+    framework_outcome: str  # OpenHTF's own, empty when it made none
+    aborted: bool
+    troubles: list[str]  # why the run cannot be trusted, for reasons that no phase holds
+
+
+class InterruptionFacts(TypedDict):
+    """Where a run stood when it was killed, by its journal."""
+
+    cause: str
+    last_event: str
+    acts: list[str]  # irreversible ones that had been begun
+    journal: list[str]  # what is wrong with the journal itself; empty when it is whole
+
+
 class Record(TypedDict):
     """The record of one run."""
 
@@ -179,6 +202,8 @@ class Record(TypedDict):
     adjustments: list[AdjustmentEntry]
     log_file: str
     calibration: NotRequired[CalibrationFacts]  # of a run that compared the unit with a reference
+    promise: NotRequired[PromiseFacts]
+    interruption: NotRequired[InterruptionFacts]
     openhtf: NotRequired[dict[str, Any]]  # OpenHTF's own view of the run, for whoever doubts ours
 
 
@@ -225,6 +250,21 @@ _ADJUSTMENT = has_keys(
         "offset": optional(is_integer),
     }
 )
+_NAMES_BY_PHASE = map_of(is_text, list_of(is_text))
+_PROMISE = has_keys(
+    {
+        "measurements": _NAMES_BY_PHASE,
+        "teardowns": _NAMES_BY_PHASE,
+        "evaluated": _NAMES_BY_PHASE,
+        "calibration": one_of(("all", "partly", "none")),
+        "framework_outcome": is_text,
+        "aborted": is_flag,
+        "troubles": list_of(is_text),
+    }
+)
+_INTERRUPTION = has_keys(
+    {"cause": is_text, "last_event": is_text, "acts": list_of(is_text), "journal": list_of(is_text)}
+)
 _RECORD = has_keys(
     {
         "schema": is_integer,
@@ -269,8 +309,13 @@ _RECORD = has_keys(
         "adjustments": list_of(_ADJUSTMENT),
         "log_file": is_text,
     },
-    {"calibration": is_calibration},
+    {"calibration": is_calibration, "promise": _PROMISE, "interruption": _INTERRUPTION},
 )
+
+
+def is_phase_entry(value: Any, where: str) -> None:
+    """Refuse what is no phase of a record."""
+    _PHASE(value, where)
 
 
 def validate_record(data: Any) -> Record:

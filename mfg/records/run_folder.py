@@ -59,6 +59,11 @@ def new_run_id(started: datetime.datetime) -> str:
     return f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
 
 
+def is_run_id(text: str) -> bool:
+    """Tell whether a text has the form of a run id."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
 def serial_folder_name(serial_number: str | None) -> str:
     """Name the folder of a unit.
 
@@ -122,7 +127,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PUBLIC) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise StationError(f"{path} was not written: {error.strerror or error}.", _DISK_ACTION) from error
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_synced(path: Path, data: bytes, mode: int) -> None:
@@ -136,8 +141,12 @@ def _write_synced(path: Path, data: bytes, mode: int) -> None:
         os.close(handle)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make renames and new entries of a folder last; Windows has no such call and needs none."""
+def sync_folder(folder: Path) -> None:
+    """Make renames and new entries of a folder last; Windows has no such call and needs none.
+
+    Raises:
+        StationError: The disk refuses; what was renamed may be lost with the power.
+    """
     if os.name == "nt":
         return
     try:
@@ -155,7 +164,7 @@ def _make_folder(folder: Path, exist_ok: bool) -> None:
         folder.mkdir(exist_ok=exist_ok)
     except OSError as error:
         raise StationError(f"{folder} was not created: {error.strerror or error}.", _DISK_ACTION) from error
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 @dataclass(frozen=True)
@@ -203,6 +212,18 @@ class RunFolder:
             )
         _make_folder(unit / run_id, exist_ok=False)
         return cls(root, unit / run_id, run_id)
+
+    @classmethod
+    def reopen(cls, root: Path, serial_number: str | None, run_id: str) -> RunFolder:
+        """Open the folder of a run that was killed; it is created when the run had not come so far.
+
+        Raises:
+            UsageError, StationError: As `create`, an existing run folder apart.
+        """
+        path = root / serial_folder_name(serial_number) / run_id
+        if is_run_id(run_id) and path.is_dir() and not path.is_symlink():
+            return cls(root, path, run_id)
+        return cls.create(root, serial_number, run_id)
 
     @property
     def complete(self) -> bool:

@@ -23,6 +23,7 @@ from mfg.records.record import (
     ERROR,
     FAIL,
     INDETERMINATE,
+    INTERRUPTED,
     NOT_CALIBRATED,
     PARTLY_CALIBRATED,
     PASS,
@@ -50,6 +51,7 @@ _LOOK = {
     INDETERMINATE: "indeterminate",
     ERROR: "error",
     ABORTED: "aborted",
+    INTERRUPTED: "aborted",
     NOT_CALIBRATED: "partial",
     PARTLY_CALIBRATED: "partial",
 }
@@ -61,6 +63,7 @@ _MEANING = {
     ),
     ERROR: "The station or the fixture could not judge the unit. This says nothing about the unit.",
     ABORTED: "The run was stopped before its end. The unit was not judged.",
+    INTERRUPTED: "The run was killed before its end. The unit was not judged.",
     NOT_CALIBRATED: "The unit was tested but not calibrated. It is not finished.",
     PARTLY_CALIBRATED: "Only some of the unit's ports were calibrated. It is not finished.",
 }

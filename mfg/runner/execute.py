@@ -34,14 +34,13 @@ class Execution:
     Attributes:
         test_record: None when the framework crashed before it made one.
         aborted: Whether an abort was asked for.
-        crash: Why the plan did not run as planned, for reasons that no phase holds; empty otherwise.
-        teardown_failures: Plugs that could not be torn down.
+        troubles: Why the run cannot be trusted, for reasons that no phase holds: a crash, a plug that could
+            not be torn down.
     """
 
     test_record: htf_record.TestRecord | None
     aborted: bool
-    crash: str
-    teardown_failures: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
 
 def check_plan(plan: Plan) -> None:
@@ -74,7 +73,10 @@ def check_plan(plan: Plan) -> None:
 
 
 def execute(
-    plan: Plan, stop: threading.Event, on_change: Callable[[htf_record.TestRecord, str], None]
+    plan: Plan,
+    stop: threading.Event,
+    on_change: Callable[[htf_record.TestRecord, str], None],
+    alive: Callable[[], None] = lambda: None,
 ) -> Execution:
     """Execute a plan to its end, or to the end of its teardown once `stop` is set.
 
@@ -82,6 +84,7 @@ def execute(
         plan: A checked plan; its first phase sets the DUT id.
         stop: Aborts the test: phases end, teardown phases run, the record says ABORTED.
         on_change: Called from this thread with the record so far and the name of the running phase.
+        alive: Called from this thread several times a second for as long as the test is watched.
 
     Returns:
         Always; a test whose teardown takes longer after an abort than its timeouts allow is a crash. So is
@@ -107,6 +110,7 @@ def execute(
     aborted_at = 0.0
     while thread.is_alive():
         thread.join(POLL_WALL_S)
+        alive()
         state = test.state
         if state is None:
             continue  # before its state exists a test does not hear an abort
@@ -120,10 +124,9 @@ def execute(
             break
     record = records[0] if records else None
     if record is None:
-        return Execution(None, bool(aborted_at), " ".join(crashes))
+        return Execution(None, bool(aborted_at), tuple(crashes))
     watcher.look(record, "")
-    crashes += _unsaid(record)
-    return Execution(record, bool(aborted_at), " ".join(crashes), tuple(_logged(record, _PLUGS_LOG)))
+    return Execution(record, bool(aborted_at), (*crashes, *_unsaid(record), *_logged(record, _PLUGS_LOG)))
 
 
 def abort_limit_s(plan: Plan) -> float:

@@ -7,17 +7,17 @@ agreement. Anything else is one of the other outcomes, in its own words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import openhtf as htf
-
-from mfg.plans.plan import Plan
+from mfg.errors import StationError
+from mfg.records.outcomes import EXIT_CODES
 from mfg.records.record import (
     ABORTED,
     ERROR,
     FAIL,
     INDETERMINATE,
+    INTERRUPTED,
     NOT_CALIBRATED,
     PARTLY_CALIBRATED,
     PASS,
@@ -25,6 +25,8 @@ from mfg.records.record import (
     UNSET,
     MeasurementEntry,
     PhaseEntry,
+    PromiseFacts,
+    Record,
     limit_text,
     value_text,
 )
@@ -33,16 +35,7 @@ _UNDECIDED_ACTION = (
     "Reject the unit: it is not proved to be good. A reference with less uncertainty could decide."
 )
 _DUT_ERRORS = {"DutError", "AdjustmentError"}
-_OFF_AT_THE_MAINS = "Do not touch the bench: switch it off at the mains, then call the engineer."
-_EXIT_CODES = {
-    PASS: 0,
-    FAIL: 1,
-    INDETERMINATE: 1,
-    ERROR: 3,
-    ABORTED: 4,
-    NOT_CALIBRATED: 5,
-    PARTLY_CALIBRATED: 5,
-}
+OFF_AT_THE_MAINS = "Do not touch the bench: switch it off at the mains, then call the engineer."
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class Verdict:
     @property
     def exit_code(self) -> int:
         """The process's exit code for this outcome."""
-        return _EXIT_CODES[self.outcome]
+        return EXIT_CODES[self.outcome]
 
 
 @dataclass(frozen=True)
@@ -76,34 +69,6 @@ class Expectation:
     calibration: str
     evaluated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, plan: Plan, left_out: Collection[tuple[str, str]] = ()) -> Expectation:
-        """Return what the record of a plan must hold.
-
-        Args:
-            plan: The plan as it was run.
-            left_out: Phase and name of what the unit does not offer; only what the limits file calls
-                optional may be left out.
-        """
-        phases = htf.PhaseSequence(tuple(plan.nodes)).all_phases()
-        allowed = {(phase, name) for phase, name in left_out if name in plan.optional.get(phase, ())}
-        declared = {
-            phase.name: [
-                measured.name for measured in phase.measurements if (phase.name, measured.name) not in allowed
-            ]
-            for phase in phases
-        }
-        evaluated = {
-            phase: [name for name in names if (phase, name) not in allowed]
-            for phase, names in plan.evaluated.items()
-        }
-        guarded: dict[str, Sequence[str]] = dict.fromkeys(plan.teardowns, ())
-        for group in htf.PhaseSequence(tuple(plan.nodes)).filter_by_type(htf.PhaseGroup):
-            before = [phase.name for part in (group.setup, group.main) if part for phase in part.all_phases()]
-            for phase in group.teardown.all_phases() if group.teardown else ():
-                guarded[phase.name] = before
-        return cls(declared, guarded, plan.calibration, evaluated)
-
 
 def judge(
     phases: Sequence[PhaseEntry],
@@ -111,8 +76,7 @@ def judge(
     framework_outcome: str,
     serial_number: str,
     aborted: bool,
-    crash: str,
-    teardown_failures: Sequence[str] = (),
+    troubles: Sequence[str] = (),
 ) -> Verdict:
     """Derive the verdict of a run from its phases.
 
@@ -122,15 +86,14 @@ def judge(
         framework_outcome: OpenHTF's outcome, "" when it made none.
         serial_number: The unit's, "" when it was not identified.
         aborted: Whether somebody asked for an abort.
-        crash: Why the plan did not run as planned, for reasons that no phase holds, "" otherwise.
-        teardown_failures: Plugs that could not be torn down.
+        troubles: Why the run cannot be trusted, for reasons that no phase holds.
     """
     unsafe = _unsafe(phases, expected)
-    errors = [*unsafe, *_errors(phases, expected), *([crash] if crash else []), *teardown_failures]
+    errors = [*unsafe, *_errors(phases, expected), *troubles]
     failures = _failures(phases, expected)
     if aborted or framework_outcome == "ABORTED":
         reasons = ("The run was aborted before its end.", *errors, *failures)
-        return Verdict(ABORTED, reasons, _OFF_AT_THE_MAINS if unsafe else "Start the unit again.")
+        return Verdict(ABORTED, reasons, OFF_AT_THE_MAINS if unsafe else "Start the unit again.")
     if errors:
         return Verdict(ERROR, tuple(errors + failures), _error_action(phases, bool(unsafe)))
     if failures:
@@ -143,6 +106,48 @@ def judge(
     if undecided:
         return Verdict(INDETERMINATE, tuple(undecided), _UNDECIDED_ACTION)
     return _passed(expected.calibration)
+
+
+def judge_record(record: Record) -> Verdict:
+    """Derive the verdict again from a stored record.
+
+    Raises:
+        StationError: The record holds no promise, so that its verdict rests on its word alone.
+    """
+    if "interruption" in record:
+        return Verdict(INTERRUPTED, tuple(record["outcome_reasons"]), record["next_action"])
+    promise = record.get("promise")
+    if promise is None:
+        raise StationError(
+            f"The record of run {record['run_id']} does not say what its plan promised.",
+            "Its verdict cannot be derived again: look at it by hand.",
+        )
+    expected = Expectation(
+        promise["measurements"], promise["teardowns"], promise["calibration"], promise["evaluated"]
+    )
+    return judge(
+        record["phases"],
+        expected,
+        promise["framework_outcome"],
+        record["serial_number"],
+        promise["aborted"],
+        promise["troubles"],
+    )
+
+
+def promise_facts(
+    expected: Expectation, framework_outcome: str, aborted: bool, troubles: Sequence[str]
+) -> PromiseFacts:
+    """Return what a record must hold so that its verdict can be derived again; arguments as for `judge`."""
+    return {
+        "measurements": {phase: list(names) for phase, names in expected.measurements.items()},
+        "teardowns": {phase: list(names) for phase, names in expected.teardowns.items()},
+        "evaluated": {phase: list(names) for phase, names in expected.evaluated.items()},
+        "calibration": expected.calibration,
+        "framework_outcome": framework_outcome,
+        "aborted": aborted,
+        "troubles": list(troubles),
+    }
 
 
 def _undecided(phases: Sequence[PhaseEntry]) -> list[str]:
@@ -266,7 +271,7 @@ def _measured(entry: MeasurementEntry) -> str:
 
 def _error_action(phases: Sequence[PhaseEntry], unsafe: bool) -> str:
     if unsafe:
-        return _OFF_AT_THE_MAINS
+        return OFF_AT_THE_MAINS
     for phase in phases:
         error = phase["error"]
         if error is not None and error["kind"] not in _DUT_ERRORS and error.get("action"):

@@ -32,6 +32,10 @@ class RunLocks:
         if not self._claim(f"slot-{number}"):
             raise UsageError(f"Slot {number} of this station is in use by another run.", "Wait for its end.")
 
+    def claim_run(self, run_id: str) -> bool:
+        """Hold a run by its id; False when its own process is alive."""
+        return self._claim(f"run-{run_id}")
+
     def claim_serial(self, serial_number: str) -> bool:
         """Hold a serial number; False when another run has it under test."""
         return self._claim(f"serial-{serial_number}")

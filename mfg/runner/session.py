@@ -3,50 +3,60 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import logging
-import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import openhtf as htf
 from openhtf.core import test_record as htf_record
 
 from mfg.certificates import REFERENCE_METER, Certificate, load_certificates
 from mfg.clock import BenchClock
-from mfg.data_files import data_file, data_folder
-from mfg.errors import MfgError, StationError
-from mfg.fixtures import plugs
-from mfg.fixtures.image_manifest import ROLE_ERASE, ROLE_MICROPYTHON, ImageEntry, read_manifest
-from mfg.fixtures.operator import FrontEnd, OperatorPlug
-from mfg.fixtures.scpi import Identity
-from mfg.fixtures.traveller import Traveller
+from mfg.errors import StationError
+from mfg.fixtures.operator import FrontEnd
 from mfg.limits import LimitSet
-from mfg.phases.identify_ports import PGA
 from mfg.plans.ct6 import ct6_plan
-from mfg.plans.plan import Mode, Plan
+from mfg.plans.plan import Plan
 from mfg.readings.notes import CSV_HEAD
 from mfg.readings.preflight import past_due, too_uncertain
-from mfg.readings.standard import REFERENCE_ROLE
-from mfg.records.from_openhtf import RunContext, record_from_openhtf
+from mfg.records.from_openhtf import (
+    PhaseTiming,
+    phase_from_openhtf,
+    phases_from_openhtf,
+    record_from_openhtf,
+)
 from mfg.records.index import RecordIndex
+from mfg.records.journal import ACT, ERASE, KEPT, PHASE, Journal
 from mfg.records.labels import factory_file_name, machine_config_name, parse_unit_label
-from mfg.records.record import ERROR, FirmwareFacts, InstrumentFacts, Record, load_record, write_record
-from mfg.records.run_folder import PRIVATE, PUBLIC, RECORD_FILE, RunFolder, StoredFile, new_run_id
-from mfg.reporting.certificate import write_certificate
-from mfg.reporting.render import write_report
+from mfg.records.record import PhaseEntry, Record
+from mfg.records.run_context import RunContext, utc_text
+from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
+from mfg.runner.binding import RunCalls, new_traveller, plug_binder
 from mfg.runner.execute import Execution, check_plan, execute
-from mfg.runner.guard import Expectation, Verdict, judge
+from mfg.runner.guard import judge, promise_facts
 from mfg.runner.jig import count_jig_cycle
 from mfg.runner.locks import RunLocks
 from mfg.runner.log import RunLog
+from mfg.runner.promise import expectation_of
+from mfg.runner.request import RunRequest
+from mfg.runner.run_facts import (
+    WINDOWS_FILE,
+    facts_of_begin,
+    facts_of_calibration,
+    facts_of_unit,
+    known_at_begin,
+    known_of_unit,
+)
+from mfg.runner.storing import put_on_record
 from mfg.station import SlotContext, Station, WifiCredentials
-from mfg.version import __version__
 
-OWN_FIRMWARE = "firmware/ct6"  # what the record calls the firmware that the station brings
+WATCHED_WALL_S = 5.0  # a run that is not heard of for this long hangs
+STORING_WALL_S = 60.0  # a slow disk may take its time: the bench is off by then
+CLOCK_JUMP_S = 2.0  # what a time service corrects in small steps stays far below
 
 _LOG = logging.getLogger("mfg.runner")
 
@@ -63,38 +73,17 @@ class Display(Protocol):
     def progress(self, what: str, done: int, total: int) -> None:
         """Something lengthy advanced."""
 
+    def run_began(self, run_id: str) -> None:
+        """The journal of the run is open."""
 
-WINDOWS_FILE = "windows.csv"
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """What one run is asked to do.
-
-    Attributes:
-        scanned: Assembly and serial number bar codes when they are known already.
-        last_scanned: The pair that `r` repeats.
-        firmware: Folder of another firmware than the station's own.
-        past_due_by: Who lets an instrument past its due date be used; goes into the record.
-        uncertainty_waived_by: Who lets limits be judged with too large an uncertainty; likewise.
-    """
-
-    mode: Mode = field(default_factory=Mode)
-    slot: int = 1
-    scanned: tuple[str, str] | None = None
-    last_scanned: tuple[str, str] | None = None
-    erase_calibrated: bool = False
-    operator: str = ""
-    firmware: Path | None = None
-    past_due_by: str = ""
-    uncertainty_waived_by: str = ""
+    def working(self, within_s: float) -> None:
+        """The run is alive, and will be heard of again within this much wall time."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: the verdict, and where its evidence lies."""
+    """A finished run: its record as stored, and where its evidence lies."""
 
-    verdict: Verdict
     record: Record
     folder: Path
     bench_s: float
@@ -122,34 +111,88 @@ class UnitRun:
         self._backend = backend
         self._context = SlotContext(station, station.slot(request.slot), clock)
         self._started = datetime.datetime.now(datetime.UTC)
+        self._started_wall_s = time.monotonic()
         self._run_id = new_run_id(self._started)
         self._files: list[StoredFile] = []
         self._folder: RunFolder | None = None
         self._claimed_mac = ""
         self._certificates: dict[str, Certificate] = {}
         self._seen: dict[str, str] = {}
+        self._running = ""
+        self._test_record: htf_record.TestRecord | None = None
+        self._noting = threading.Lock()  # a phase's thread notes what ended before it acts
+        self._journal: Journal | None = None
+        self._facts: dict[str, Any] = {}
+        self._troubles: list[str] = []
         self._locks = RunLocks(station.records_folder)
         self._log = RunLog(secrets=(credentials.passphrase,))
         self._front_end = front_end
-        self._sheet = self._traveller(credentials)
+        self._sheet = new_traveller(
+            station,
+            limits,
+            credentials,
+            request,
+            RunCalls(self._keep, self._claim_mac, self._claim_serial, self._about_to, display.progress),
+        )
 
     def run(self, stop: threading.Event) -> RunResult:
         """Run the unit to its verdict and store everything.
 
         Raises:
             UsageError: The slot is in use; nothing was touched.
-            StationError: The record could not be stored; the unit is not judged.
+            StationError: The record could not be stored; the unit is not judged. Where its journal is still
+                open, the run is to be closed by `recover_run`.
         """
         with self._locks, self._log:
             self._locks.claim_slot(self._request.slot)
+            self._locks.claim_run(self._run_id)
+            self._require_clock()
             if self._request.mode.calibrate:
                 self._require_fit_bench()
             plan = self._plan()
             check_plan(plan)
-            start_s, start_wall_s = self._clock.now_s(), time.monotonic()
-            execution = execute(plan, stop, self._changed(plan))
-            bench_s, wall_s = self._clock.now_s() - start_s, time.monotonic() - start_wall_s
-            return self._store(plan, execution, bench_s, wall_s)
+            self._facts = facts_of_begin(
+                self._station,
+                self._limits,
+                self._request,
+                plan,
+                self._started,
+                self._backend,
+                self._clock.factor,
+            )
+            self._journal = Journal.begin(self._station.records_folder, self._run_id, self._facts)
+            self._display.run_began(self._run_id)
+            try:
+                start_s, start_wall_s = self._clock.now_s(), time.monotonic()
+                execution = execute(plan, stop, self._changed(plan), self._alive)
+                bench_s, wall_s = self._clock.now_s() - start_s, time.monotonic() - start_wall_s
+                self._display.working(STORING_WALL_S)
+                return self._store(plan, execution, bench_s, wall_s)
+            finally:
+                self._journal.release()
+
+    def _alive(self) -> None:
+        self._display.working(WATCHED_WALL_S)
+
+    def _require_clock(self) -> None:
+        """Refuse a clock that is behind what is on record: the order of the records would be lost."""
+        with RecordIndex(self._station.records_folder) as index:
+            newest = index.newest_end_utc()
+        if newest and utc_text(self._started) < newest:
+            now = utc_text(self._started)
+            raise StationError(
+                f"The computer's clock says {now}, but a run on record ended at {newest}.",
+                "Set the clock right, then start the unit again.",
+            )
+
+    def _require_journal(self) -> Journal:
+        if self._journal is None:
+            raise StationError("The run has no journal.", "Call the engineer; the unit is not judged.")
+        return self._journal
+
+    def _about_to(self, act: str) -> None:
+        self._note_ended()
+        self._require_journal().note(ACT, act=act)
 
     def _require_fit_bench(self) -> None:
         """Refuse a calibration that proves nothing, before anything is switched on."""
@@ -179,59 +222,24 @@ class UnitRun:
         sheet.waivers += [f"Too uncertain, let pass by {name}: {text}." for text in coarse]
 
     def _plan(self) -> Plan:
-        common: dict[str, Any] = {"context": self._context, "traveller": self._sheet}
-        bound: dict[type[Any], type[Any]] = {
-            cls: plugs.for_slot(cls, **common)
-            for cls in (
-                plugs.TravellerPlug,
-                plugs.DrivePlug,
-                plugs.UnitPortPlug,
-                plugs.UnitApiPlug,
-                plugs.PowerSwitchPlug,
-                plugs.ReferenceMeterPlug,
-                plugs.AmbientPlug,
-                plugs.CameraPlug,
-            )
-        }
-        bound[OperatorPlug] = plugs.for_slot(
-            OperatorPlug,
-            **common,
-            front_end=self._front_end,
-            slot_number=self._request.slot,
-            clock=self._clock,
-        )
-
-        def bind(phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
-            wanted = {plug.name: bound[_placed(plug.cls)] for plug in phase.plugs}
-            return phase.with_plugs(**wanted)
-
         points = [point.name for point in self._station.load_points]
+        bind = plug_binder(self._context, self._sheet, self._front_end)
         return ct6_plan(self._limits, self._request.mode, bind, points)
-
-    def _traveller(self, credentials: WifiCredentials) -> Traveller:
-        manifest = read_manifest(data_file("firmware", "images", "manifest.toml"))
-        request, station = self._request, self._station
-        return Traveller(
-            limits=self._limits,
-            credentials=credentials,
-            erase_image=_image(manifest.by_name(station.erase_image), ROLE_ERASE),
-            micropython_image=_image(manifest.by_name(station.micropython_image), ROLE_MICROPYTHON),
-            images_folder=station.images_folder,
-            firmware_source=request.firmware or data_folder("firmware") / "ct6",
-            ports=request.mode.ports,
-            scanned=request.scanned,
-            last_scanned=request.last_scanned,
-            erase_calibrated=request.erase_calibrated,
-            keep=self._keep,
-            claim_mac=self._claim_mac,
-            claim_serial=self._locks.claim_serial,
-            report_progress=self._display.progress,
-        )
 
     def _claim_mac(self, mac: str) -> None:
         with RecordIndex(self._station.records_folder) as index:
             index.claim_mac(mac, self._sheet.serial_number, self._station.emulated, self._run_id)
         self._claimed_mac = mac
+
+    def _claim_serial(self, serial_number: str) -> bool:
+        if not self._locks.claim_serial(serial_number):
+            return False
+        with RecordIndex(self._station.records_folder) as index:
+            last = index.latest_record(serial_number)
+        # What this station was killed over is nobody's calibration: there is nothing to ask about.
+        if last is not None and ERASE in last.record.get("interruption", {}).get("acts", []):
+            self._sheet.erase_calibrated = True
+        return True
 
     def _run_folder(self) -> RunFolder:
         if self._folder is None:
@@ -249,30 +257,52 @@ class UnitRun:
             file = namer(label, self._started)
         stored = folder.write(file, data, name, PRIVATE if file.endswith(".cfg") else PUBLIC)
         self._files.append(stored)
+        self._require_journal().note(KEPT, name=stored.name, file=stored.file, sha256=stored.sha256)
         return folder.file(file).read_bytes()
 
     def _changed(self, plan: Plan) -> Callable[[htf_record.TestRecord, str], None]:
-        """Tell the display what began and what ended since the last look."""
+        """Write into the journal and tell the display what ended since the last look, and what began."""
 
         def changed(record: htf_record.TestRecord, running: str) -> None:
-            for phase in list(record.phases):
-                key = f"{phase.name}/{phase.start_time_millis}"
-                if phase.outcome is not None and self._seen.get(key) != phase.outcome.name:
-                    self._seen[key] = phase.outcome.name
-                    end_ms = phase.end_time_millis or phase.start_time_millis
-                    seconds = (end_ms - phase.start_time_millis) / 1000 * self._clock.factor
-                    case = plan.cases.get(phase.name, 0)
-                    self._display.phase_ended(case, phase.name, phase.outcome.name, seconds)
-            if running and self._seen.get("running") != running:
-                self._seen["running"] = running
+            self._test_record = record
+            self._note_ended()
+            if running and self._running != running:
+                self._running = running
                 self._display.phase_started(plan.cases.get(running, 0), running)
 
         return changed
 
+    def _note_ended(self) -> None:
+        """Write every phase that has ended since the last look into the journal."""
+        record = self._test_record
+        if record is None:
+            return
+        with self._noting:
+            for phase in list(record.phases):
+                key = f"{phase.name}/{phase.start_time_millis}"
+                if phase.outcome is not None and self._seen.get(key) != phase.outcome.name:
+                    self._seen[key] = phase.outcome.name
+                    entry = self._ended(phase, record.start_time_millis)
+                    case = entry["case"] or 0
+                    self._display.phase_ended(case, phase.name, entry["outcome"], entry["seconds"])
+
+    def _ended(self, phase: htf_record.PhaseRecord, start_ms: int) -> PhaseEntry:
+        """Write a phase that has ended into the journal; a disk that refuses it is a trouble of the run."""
+        evaluations = {name: held for (of, name), held in self._sheet.evaluations.items() if of == phase.name}
+        timing = PhaseTiming(start_ms, self._clock.factor, self._facts["cases"])
+        entry = phase_from_openhtf(phase, timing, evaluations)
+        unit = facts_of_unit(self._sheet, self._request, self._claimed_mac)
+        try:
+            self._require_journal().note(PHASE, phase=entry, unit=unit)
+        except StationError as error:
+            if str(error) not in self._troubles:
+                self._troubles.append(str(error))
+        return entry
+
     def _store(self, plan: Plan, execution: Execution, bench_s: float, wall_s: float) -> RunResult:
         if execution.test_record is None:
             raise StationError(
-                f"The test framework gave no record. {execution.crash}",
+                f"The test framework gave no record. {' '.join(execution.troubles)}",
                 "The unit is not judged. Measure that the bench is off, then call the engineer.",
             )
         folder = self._run_folder()
@@ -281,183 +311,68 @@ class UnitRun:
         if self._sheet.window_rows:
             self._keep(WINDOWS_FILE, "\n".join([CSV_HEAD, *self._sheet.window_rows, ""]).encode())
         context = self._run_context(plan, bench_s, wall_s)
-        draft = record_from_openhtf(execution.test_record, context)
         outcome = execution.test_record.outcome
+        framework_outcome = outcome.name if outcome is not None else ""
+        expected = expectation_of(plan, self._sheet.left_out)
+        troubles = (*execution.troubles, *self._troubles, *self._changed_meanwhile())
         verdict = judge(
-            draft["phases"],
-            Expectation.of(plan, self._sheet.left_out),
-            outcome.name if outcome is not None else "",
+            phases_from_openhtf(execution.test_record, context),
+            expected,
+            framework_outcome,
             self._sheet.serial_number,
             execution.aborted,
-            execution.crash,
-            execution.teardown_failures,
+            troubles,
         )
         final = replace(
             context,
             outcome=verdict.outcome,
             outcome_reasons=verdict.reasons,
             next_action=verdict.next_action,
+            promise=promise_facts(expected, framework_outcome, execution.aborted, troubles),
         )
         record = record_from_openhtf(execution.test_record, final)
-        write_record(folder, record)
-        stored = load_record(folder.path)
-        if stored["outcome"] != verdict.outcome or stored["phases"] != record["phases"]:
-            raise StationError(f"{folder.path} does not hold what was written.", "Check the disk.")
+        self._display.working(STORING_WALL_S)
+        stored = put_on_record(self._station.records_folder, folder, record, self._require_journal())
+        return RunResult(stored, folder.path, bench_s)
+
+    def _changed_meanwhile(self) -> list[str]:
+        """Tell what a run may not outlive: another station file, or a clock that was set."""
+        troubles = []
+        path = self._station.path
         try:
-            write_report(stored, folder.path)
-            write_certificate(stored, folder.path)
-            with RecordIndex(self._station.records_folder) as index:
-                index.add(stored, folder.path)
-        except MfgError as error:
-            self._withdraw(folder, execution.test_record, final, error)
-            raise
-        return RunResult(verdict, stored, folder.path, bench_s)
-
-    def _withdraw(
-        self, folder: RunFolder, test_record: htf_record.TestRecord, context: RunContext, error: MfgError
-    ) -> None:
-        """Take back the verdict of a run that could not be stored whole.
-
-        The record goes first: without one the folder counts as a run that did not end, so that no PASS is
-        left behind even where the disk takes nothing more.
-        """
-        folder.file(RECORD_FILE).unlink(missing_ok=True)
-        reasons = (f"The run could not be stored whole: {error}", *context.outcome_reasons)
-        withdrawn = replace(
-            context, outcome=ERROR, outcome_reasons=reasons, next_action="Mend the station, then test again."
-        )
-        write_record(folder, record_from_openhtf(test_record, withdrawn))
+            same = hashlib.sha256(path.read_bytes()).hexdigest() == self._station.sha256
+        except OSError as error:
+            _LOG.warning("%s cannot be read any more: %s", path, error)
+            same = False
+        if not same:
+            troubles.append(f"The station file {path} was changed during the run.")
+        passed_s = (datetime.datetime.now(datetime.UTC) - self._started).total_seconds()
+        jump_s = passed_s - (time.monotonic() - self._started_wall_s)
+        if abs(jump_s) > CLOCK_JUMP_S:
+            troubles.append(f"The computer's clock was set by {jump_s:+.1f} s during the run.")
+        return troubles
 
     def _run_context(self, plan: Plan, bench_s: float, wall_s: float) -> RunContext:
-        sheet, station, limits = self._sheet, self._station, self._limits
+        sheet, station = self._sheet, self._station
         with RecordIndex(station.records_folder) as index:
             earlier = index.runs(sheet.serial_number) if sheet.serial_number else []
         return RunContext(
             run_id=self._run_id,
-            mode=self._request.mode.name,
-            backend=self._backend,
-            emulated=station.emulated,
-            station={
-                "id": station.id,
-                "file_sha256": station.sha256,
-                "software": __version__,
-                "git": _git_describe(),
-                "adaptor": station.adaptor,
-            },
-            limits={"file": limits.path.name, "revision": limits.revision, "sha256": limits.sha256},
-            started_utc=self._started,
+            **known_at_begin(self._facts),
+            **known_of_unit(facts_of_unit(sheet, self._request, self._claimed_mac)),
             ended_utc=datetime.datetime.now(datetime.UTC),
             bench_seconds=bench_s,
             wall_seconds=wall_s,
-            serial_number=sheet.serial_number,
-            assembly=sheet.assembly,
-            mac=self._claimed_mac,
-            product=plan.product,
-            slot=self._request.slot,
-            operator=self._request.operator,
-            firmware=_firmware(sheet, self._request),
-            instruments=[_instrument(role, known) for role, known in sheet.instruments.items()],
             retest=bool(earlier),
-            clock_factor=self._clock.factor,
-            cases=plan.cases,
             old_gains=sheet.old_gains,
             attachments=self._files,
             log_file="log.txt",
             evaluations=sheet.evaluations,
-            calibration=self._calibration_facts(),
+            calibration=facts_of_calibration(
+                sheet,
+                station,
+                self._certificates,
+                self._request.past_due_by,
+                count_jig_cycle(station.records_folder),
+            ),
         )
-
-    def _calibration_facts(self) -> dict[str, Any] | None:
-        """Say what the calibration rests on, None where nothing was compared with the reference."""
-        sheet, station = self._sheet, self._station
-        identity, paper = sheet.instruments.get(REFERENCE_ROLE), sheet.certificate
-        if not sheet.dwells or identity is None or paper is None:
-            return None
-        return {
-            "reference": {
-                "maker": identity.maker,
-                "model": identity.model,
-                "serial_number": identity.serial,
-                "certificate": paper.number,
-                "issued": paper.issued.isoformat(),
-                "due": paper.due.isoformat(),
-                "overridden_by": self._request.past_due_by,
-            },
-            "instruments": [
-                {"role": role, "certificate": known.number, "due": known.due.isoformat()}
-                for role, known in self._certificates.items()
-            ],
-            "load_points": _verified_points(sheet, station.conductor.turns),
-            "registers": sheet.registers,
-            "windows_file": WINDOWS_FILE,
-            "not_done": sheet.not_done,
-            "conditions": {
-                "ambient_degc": sheet.ambient_degc,
-                "soak_s": sheet.soak_s,
-                "adaptor": station.adaptor,
-                "adaptor_serial": station.adaptor_serial,
-                "line_frequency_hz": station.line_frequency_hz,
-                "pga": PGA,
-                "jig_cycles": count_jig_cycle(station.records_folder),
-            },
-            "waivers": sheet.waivers,
-        }
-
-
-def _verified_points(sheet: Traveller, turns: int) -> list[dict[str, Any]]:
-    """Return the load points at which the adjusted unit was verified; the current is that at a port."""
-    return [
-        {
-            "name": dwell["point"],
-            "current_a": dwell["current_a"] * turns,
-            "range_a": dwell["range_a"],
-            "windows": dwell["windows"],
-        }
-        for dwell in sheet.dwells
-        if dwell["name"] == f"verify {dwell['point']}"
-    ]
-
-
-def _placed(cls: Any) -> type[Any]:
-    """Return the plug class that a placeholder stands for."""
-    placed: type[Any] = getattr(cls, "base_class", cls)
-    return placed
-
-
-def _image(entry: ImageEntry, role: str) -> ImageEntry:
-    if entry.role != role:
-        problem = f"The image {entry.name} is for {entry.role}, not for {role}."
-        raise StationError(problem, "Correct 'images'.")
-    return entry
-
-
-def _firmware(sheet: Traveller, request: RunRequest) -> FirmwareFacts:
-    return {
-        "version": sheet.firmware_version,
-        "micropython": sheet.micropython_version,
-        "source": str(request.firmware) if request.firmware else OWN_FIRMWARE,
-    }
-
-
-def _instrument(role: str, identity: Identity) -> InstrumentFacts:
-    return {
-        "role": role,
-        "maker": identity.maker,
-        "model": identity.model,
-        "serial_number": identity.serial,
-        "firmware": identity.firmware,
-    }
-
-
-def _git_describe() -> str:
-    """Return what git says of the checkout that this package runs from, "" when it runs from none."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / ".git").exists():
-        return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--tags"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        _LOG.warning("git describe failed: %s", error)
-        return ""
-    return done.stdout.strip()

@@ -11,7 +11,16 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from mfg.records.record import ABORTED, ERROR, FAIL, INDETERMINATE, NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
+from mfg.records.record import (
+    ABORTED,
+    ERROR,
+    FAIL,
+    INDETERMINATE,
+    INTERRUPTED,
+    NOT_CALIBRATED,
+    PARTLY_CALIBRATED,
+    PASS,
+)
 from mfg.runner.session import RunResult
 
 _COLOURS = {
@@ -20,6 +29,7 @@ _COLOURS = {
     ERROR: "black on yellow",
     INDETERMINATE: "white on dark_orange3",
     ABORTED: "white on magenta",
+    INTERRUPTED: "white on magenta",
     NOT_CALIBRATED: "white on blue",
     PARTLY_CALIBRATED: "white on blue",
 }
@@ -46,6 +56,12 @@ class TerminalDisplay:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._plain: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """Print a sentence that must be read."""
+        with self._lock:
+            self._stop_bars()
+            self._console.print(Text(text, style="bold yellow"))
 
     def phase_started(self, case: int, name: str) -> None:
         """Nothing is printed at the start of a phase; its line comes at its end."""
@@ -92,17 +108,18 @@ class TerminalDisplay:
 
 def show_verdict(console: Console, result: RunResult, backend: str) -> None:
     """Print the verdict: word and colour, what failed, its value, its limit, and what to do next."""
-    verdict = result.verdict
-    colour = _COLOURS[verdict.outcome]
-    word = Text(f"   {verdict.outcome}   ", style=f"bold {colour}")
+    record = result.record
+    reasons = record["outcome_reasons"]
+    colour = _COLOURS[record["outcome"]]
+    word = Text(f"   {record['outcome']}   ", style=f"bold {colour}")
     lines: list[RenderableType] = [Align.center(word), Text()]
-    lines += [Text(f"• {reason}") for reason in verdict.reasons[:12]]
-    if len(verdict.reasons) > 12:
-        lines.append(Text(f"• and {len(verdict.reasons) - 12} more, see the report"))
-    lines += [Text(), Text(f"Next: {verdict.next_action}", style="bold")]
-    serial = result.record["serial_number"] or "unidentified unit"
+    lines += [Text(f"• {reason}") for reason in reasons[:12]]
+    if len(reasons) > 12:
+        lines.append(Text(f"• and {len(reasons) - 12} more, see the report"))
+    lines += [Text(), Text(f"Next: {record['next_action']}", style="bold")]
+    serial = record["serial_number"] or "unidentified unit"
     border = colour.rsplit(" ", 1)[1]
     console.print(Panel(Group(*lines), title=serial, border_style=border, padding=(1, 2)))
-    emulated = f", emulated ({backend})" if result.record["emulated"] else ""
+    emulated = f", emulated ({backend})" if record["emulated"] else ""
     console.print(f"{result.bench_s:.1f} s of bench time{emulated}")
     console.print(f"Report: {result.folder / 'report.html'}", soft_wrap=True)

@@ -1,6 +1,5 @@
 """A signal during a run: the load and the supply go off, the record says so, and nothing is left running."""
 
-import os
 import signal
 import subprocess
 import time
@@ -8,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bench_station import ADJUST, LABELS, VERIFY, BenchStation
+from killed_run import alive
 
 AGAIN_S, ENDED_S = 0.1, 40.0  # wall time
 
@@ -22,15 +22,6 @@ def descendants(pid):
         grown = not below <= found
         found |= below
     return found - {pid}
-
-
-def alive(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return not state.stdout.startswith("Z") and bool(state.stdout.strip())
 
 
 @pytest.mark.parametrize(

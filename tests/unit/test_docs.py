@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from mfg import cli, station
-from mfg.runner import guard
+from mfg.records.outcomes import EXIT_CODES
 from mfg.strict import Key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +121,7 @@ def test_the_readme_names_every_subcommand():
 def test_the_readme_has_every_exit_code_with_its_outcomes():
     rows = {row[0]: row[1] for row in _rows(_text("README.md")) if row[0].isdigit()}
     assert sorted(rows) == sorted(re.findall(r"\b\d\b", cli.EXIT_CODES))
-    for outcome, code in guard._EXIT_CODES.items():
+    for outcome, code in EXIT_CODES.items():
         assert outcome in rows[str(code)].split(", "), outcome
 
 

@@ -17,10 +17,10 @@ import mfg.limits
 from mfg.errors import UsageError
 from mfg.limits import Limit, load_limits
 from mfg.phases.write_label import write_label
-from mfg.plans.ct6 import ct6_plan
+from mfg.plans.ct6 import ct6_plan, recovery_plan
 from mfg.plans.plan import Mode, Plan, PlanBuilder
 from mfg.runner.execute import check_plan
-from mfg.runner.guard import Expectation
+from mfg.runner.promise import expectation_of
 
 LIMITS = load_limits(Path(mfg.limits.__file__).with_name("ct6.toml"))
 MODES = [
@@ -56,7 +56,10 @@ def phases_of(plan: Plan) -> list[htf.PhaseDescriptor]:
 
 
 FULL = plan_for(Mode())
-EVERY_PHASE = {phase.name: phase for mode in MODES for phase in phases_of(plan_for(mode))}
+RECOVERY = recovery_plan(LIMITS, unbound)
+EVERY_PHASE = {
+    phase.name: phase for plan in (*(plan_for(mode) for mode in MODES), RECOVERY) for phase in phases_of(plan)
+}
 
 
 class TestThePlan:
@@ -91,12 +94,12 @@ class TestThePlan:
         check_plan(plan_for(mode))
 
     def test_switches_the_supply_on_only_within_the_group_that_switches_it_off(self):
-        before = Expectation.of(FULL).teardowns["switch_supply_off"]
+        before = expectation_of(FULL).teardowns["switch_supply_off"]
         assert before[0] == "switch_supply_on"
         assert set(FULL.cases) - set(before) == {"identify_unit", "switch_supply_off"}
 
     def test_switches_the_load_on_only_within_the_group_that_switches_it_off(self):
-        before = Expectation.of(FULL).teardowns["switch_load_off"]
+        before = expectation_of(FULL).teardowns["switch_load_off"]
         assert list(before) == [
             "prepare_load",
             "identify_ports",
@@ -107,7 +110,7 @@ class TestThePlan:
         ]
 
     def test_measures_in_every_teardown_that_its_channel_is_off(self):
-        expected = Expectation.of(FULL)
+        expected = expectation_of(FULL)
         assert expected.measurements["switch_supply_off"] == ["supply_off_v"]
         assert expected.measurements["switch_load_off"] == ["load_off_a"]
         assert LIMITS.limit("switch_supply_off", "supply_off_v").high == 5.0
@@ -128,20 +131,20 @@ class TestThePlan:
         assert "reset_to_factory_defaults" not in plan_for(Mode(defaults=False)).cases
 
     def test_declares_measurements_for_the_ports_under_test_only(self):
-        names = Expectation.of(plan_for(Mode(ports=(2, 5)))).measurements["verify_points"]
+        names = expectation_of(plan_for(Mode(ports=(2, 5)))).measurements["verify_points"]
         assert {name[:5] for name in names if name.startswith("port")} == {"port2", "port5"}
 
     def test_declares_measurements_for_the_load_points_of_the_bench_only(self):
         plan = ct6_plan(LIMITS, Mode(), unbound, ["high"])
-        names = Expectation.of(plan).measurements["verify_points"]
+        names = expectation_of(plan).measurements["verify_points"]
         assert "port6_high_current_error_pct" in names
         assert not [name for name in names if "_mid_" in name or "_low_" in name]
         assert set(plan.evaluated["verify_points"]) < set(names)
 
     def test_needs_an_uncertainty_for_every_value_that_a_rule_judges(self):
-        evaluated = Expectation.of(FULL).evaluated
+        evaluated = expectation_of(FULL).evaluated
         assert {phase for phase, names in evaluated.items() if names} == {"verify_points", "verify_stored"}
-        errors = [name for name in Expectation.of(FULL).measurements["verify_points"] if "_error_" in name]
+        errors = [name for name in expectation_of(FULL).measurements["verify_points"] if "_error_" in name]
         assert sorted(evaluated["verify_points"]) == sorted(errors)
         assert len(errors) == 6 * 10
         assert len(evaluated["verify_stored"]) == 6 * 2
@@ -160,7 +163,7 @@ class TestWhatAUnitDoesNotOffer:
     LEFT_OUT = ("verify_points", "port3_high_phase_error_deg")
 
     def test_is_not_expected_when_the_limits_call_it_optional(self):
-        expected = Expectation.of(FULL, {self.LEFT_OUT})
+        expected = expectation_of(FULL, {self.LEFT_OUT})
         phase, name = self.LEFT_OUT
         assert name not in expected.measurements[phase]
         assert name not in expected.evaluated[phase]
@@ -171,7 +174,7 @@ class TestWhatAUnitDoesNotOffer:
         [("verify_points", "port3_high_current_error_pct"), ("verify_stored", "port3_high_phase_error_deg")],
     )
     def test_is_expected_all_the_same_when_they_do_not(self, left_out):
-        assert Expectation.of(FULL, {left_out}) == Expectation.of(FULL)
+        assert expectation_of(FULL, {left_out}) == expectation_of(FULL)
 
 
 class TestModes:

@@ -7,7 +7,6 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import calibrated_record
@@ -18,14 +17,9 @@ import openhtf as htf  # noqa: E402
 from openhtf.core import test_record as htf_record  # noqa: E402
 
 from mfg.errors import DutError, FixtureError, StationError  # noqa: E402
-from mfg.records.from_openhtf import (  # noqa: E402
-    RunContext,
-    clean_text,
-    record_from_openhtf,
-    store_attachments,
-)
+from mfg.records.from_openhtf import record_from_openhtf  # noqa: E402
 from mfg.records.record import MeasurementEntry, PhaseEntry, record_to_json  # noqa: E402
-from mfg.records.run_folder import RunFolder  # noqa: E402
+from mfg.records.run_context import RunContext, clean_text  # noqa: E402
 
 sys.argv = _argv
 
@@ -255,25 +249,6 @@ def test_the_configuration_of_openhtf_is_not_recorded():
     test_record = run(good)
     assert "config" in test_record.metadata
     assert "config" not in record_from_openhtf(test_record, CONTEXT)["openhtf"]
-
-
-def test_attachments_land_in_the_run_folder_under_safe_names(tmp_path: Path):
-    def good(test: htf.TestApi) -> None:
-        test.attach("../../display frame.png", b"picture")
-        test.attach("x/y_factory.cfg", b"{}")
-
-    def again(test: htf.TestApi) -> None:
-        test.attach("../../display frame.png", b"other picture")
-
-    folder = RunFolder.create(tmp_path / "records", "SN1823", CONTEXT.run_id)
-    test_record = run(good, again)
-    stored = store_attachments(test_record, folder)
-    assert [item.file for item in stored] == ["display_frame.png", "x_y_factory.cfg", "display_frame-2.png"]
-    assert folder.file("display_frame-2.png").read_bytes() == b"other picture"
-    assert folder.file("x_y_factory.cfg").stat().st_mode & 0o077 == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["records"]
-    record = record_from_openhtf(test_record, replace(CONTEXT, attachments=stored))
-    assert record["attachments"][0]["name"] == "../../display frame.png"
 
 
 def test_adjustments_are_gathered_from_the_measurements():

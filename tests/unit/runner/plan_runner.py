@@ -13,10 +13,12 @@ from openhtf.core import test_record as htf_record
 
 from mfg.errors import MfgError
 from mfg.plans.plan import Plan
-from mfg.records.from_openhtf import RunContext, record_from_openhtf
+from mfg.records.from_openhtf import record_from_openhtf
 from mfg.records.record import PhaseEntry
+from mfg.records.run_context import RunContext
 from mfg.runner.execute import Execution, execute
-from mfg.runner.guard import Expectation, Verdict, judge
+from mfg.runner.guard import Verdict, judge
+from mfg.runner.promise import expectation_of
 
 SHA = "0" * 64
 SERIAL = "SN00001823"
@@ -83,7 +85,7 @@ def run_plan(
 ) -> Ran:
     """Execute a plan and judge its record; `check_plan` is left out, so that the guard stands alone."""
     execution = execute(plan, stop or threading.Event(), on_change)
-    assert execution.test_record is not None, execution.crash
+    assert execution.test_record is not None, execution.troubles
     now = datetime.datetime.now(datetime.UTC)
     context = RunContext(
         run_id="20261120T120354.123Z-3f9a1c",
@@ -103,12 +105,11 @@ def run_plan(
     outcome = execution.test_record.outcome
     verdict = judge(
         phases,
-        Expectation.of(plan),
+        expectation_of(plan),
         outcome.name if outcome is not None else "",
         serial,
         execution.aborted,
-        execution.crash,
-        execution.teardown_failures,
+        execution.troubles,
     )
     return Ran(verdict, phases, execution)
 

@@ -151,7 +151,7 @@ class TestAbort:
         wait_for_openhtf()
         assert execution.test_record is None
         assert execution.aborted
-        assert execution.crash == "The test did not end after it was aborted."
+        assert execution.troubles == ("The test did not end after it was aborted.",)
 
     def test_the_limit_of_an_abort_leaves_the_teardown_its_timeouts(self):
         class Relay(htf.BasePlug):
@@ -171,4 +171,4 @@ def test_what_openhtf_refuses_to_execute_is_a_crash_without_a_record():
     nodes = [htf.Subtest("same", phase("look", measurements=[twice])), htf.Subtest("same", phase("listen"))]
     execution = execute(plan_of(nodes), threading.Event(), never)
     assert execution.test_record is None
-    assert execution.crash.startswith("The test framework crashed: ")
+    assert execution.troubles[0].startswith("The test framework crashed: ")

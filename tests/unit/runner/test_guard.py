@@ -24,6 +24,7 @@ from mfg.records.record import (
     PASS,
 )
 from mfg.runner.guard import Expectation, judge
+from mfg.runner.promise import expectation_of
 
 # OpenHTF's executor thread dies in some of these runs; that is what they are about.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -359,7 +360,7 @@ class TestValuesThatAreJudgedByTheirUncertainty:
         return [entry]
 
     def judged(self, phases: Any, framework: str = PASS, expected: Expectation = EXPECTED) -> Any:
-        return judge(phases, expected, framework, "SN1", aborted=False, crash="")
+        return judge(phases, expected, framework, "SN1", aborted=False)
 
     def test_pass_with_their_uncertainty(self):
         assert self.judged(self.phases()).outcome == PASS
@@ -444,8 +445,8 @@ class TestWhatAUnitDoesNotOffer:
     def verdict(self, optional: bool, said: bool) -> Any:
         plan, ran = self.ran(optional)
         assert ran.framework_outcome == PASS
-        expected = Expectation.of(plan, {self.LEFT_OUT} if said else ())
-        return judge(ran.phases, expected, PASS, "SN1", aborted=False, crash="")
+        expected = expectation_of(plan, {self.LEFT_OUT} if said else ())
+        return judge(ran.phases, expected, PASS, "SN1", aborted=False)
 
     def test_may_be_left_out_when_the_limits_call_it_optional_and_the_phase_says_so(self):
         assert self.verdict(optional=True, said=True).outcome == PASS
@@ -464,27 +465,27 @@ class TestJudgeAlone:
         return run_plan(plan_of([phase("look", measurements=[measured()])])).phases
 
     def test_a_unit_that_was_never_identified_cannot_pass(self):
-        verdict = judge(self.good(), self.EXPECTED, PASS, "", aborted=False, crash="")
+        verdict = judge(self.good(), self.EXPECTED, PASS, "", aborted=False)
         assert verdict.outcome == ERROR
         assert verdict.reasons[0] == "The unit was never identified."
 
     @pytest.mark.parametrize("outcome", ["", "FAIL", "ERROR", "TIMEOUT"])
     def test_a_pass_needs_the_frameworks_own_agreement(self, outcome):
-        verdict = judge(self.good(), self.EXPECTED, outcome, "SN1", aborted=False, crash="")
+        verdict = judge(self.good(), self.EXPECTED, outcome, "SN1", aborted=False)
         assert verdict.outcome == ERROR
 
     def test_a_crash_outweighs_everything_but_an_abort(self):
-        verdict = judge(self.good(), self.EXPECTED, PASS, "SN1", aborted=False, crash="It crashed.")
+        verdict = judge(self.good(), self.EXPECTED, PASS, "SN1", aborted=False, troubles=["It crashed."])
         assert verdict.outcome == ERROR
         assert verdict.reasons == ("It crashed.",)
 
     def test_a_measurement_that_is_not_in_the_record_was_not_measured(self):
         phases = self.good()
         phases[0]["measurements"].clear()
-        verdict = judge(phases, self.EXPECTED, PASS, "SN1", aborted=False, crash="")
+        verdict = judge(phases, self.EXPECTED, PASS, "SN1", aborted=False)
         assert verdict.reasons[0] == "look: level_v was not measured."
 
     def test_the_last_try_of_a_phase_counts(self):
         good, failed = self.good()[0], {**self.good()[0], "outcome": "ERROR"}
-        verdict = judge([good, failed], self.EXPECTED, PASS, "SN1", aborted=False, crash="")
+        verdict = judge([good, failed], self.EXPECTED, PASS, "SN1", aborted=False)
         assert verdict.outcome == ERROR

@@ -1,0 +1,236 @@
+"""Close a run that was killed: what its journal tells becomes its record, INTERRUPTED."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mfg.clock import BenchClock
+from mfg.errors import MfgError, StationError, UsageError
+from mfg.fixtures.traveller import Traveller
+from mfg.limits import LimitSet
+from mfg.plans.ct6 import recovery_plan
+from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
+from mfg.records.index import RecordIndex
+from mfg.records.journal import STORE, Journal, Story, read_journal
+from mfg.records.labels import parse_serial_code
+from mfg.records.record import INTERRUPTED, PhaseEntry
+from mfg.records.run_context import RunContext, build_record
+from mfg.records.run_folder import PRIVATE, RunFolder, StoredFile
+from mfg.runner.binding import RunCalls, new_traveller, plug_binder
+from mfg.runner.execute import check_plan, execute
+from mfg.runner.guard import OFF_AT_THE_MAINS
+from mfg.runner.locks import RunLocks
+from mfg.runner.log import RunLog
+from mfg.runner.request import RunRequest
+from mfg.runner.run_facts import known_at_begin, known_of_unit
+from mfg.runner.session import STORING_WALL_S, WATCHED_WALL_S, Display
+from mfg.runner.storing import put_on_record
+from mfg.station import SlotContext, Station, WifiCredentials
+from mfg.version import __version__
+
+AGAIN = "Start the unit again: its test begins from the beginning."
+_UNKNOWN_SHA256 = "0" * 64
+
+
+@dataclass
+class _Archived:
+    """What was found on the unit after the run was killed."""
+
+    phases: list[PhaseEntry] = field(default_factory=list)
+    files: list[StoredFile] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    log: str = ""
+
+
+def recover_run(
+    station: Station,
+    clock: BenchClock,
+    limits: LimitSet,
+    journal_path: Path,
+    cause: str,
+    unsafe: Sequence[str],
+    display: Display,
+    stop: threading.Event,
+) -> Path:
+    """Archive what the unit holds, and store the record of the killed run.
+
+    Args:
+        station: As it is now.
+        clock: The bench clock.
+        limits: As they are now.
+        journal_path: Of a run whose process is dead.
+        cause: Why it is, in a sentence.
+        unsafe: Why the bench is not proved to be off; then nothing is switched on.
+        display: Hears of it.
+        stop: Leaves the unit alone from then on; the record is stored all the same.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UsageError: The run's own process is alive.
+        StationError: The record could not be stored; the journal stays for the next attempt.
+    """
+    story = read_journal(journal_path)
+    with RunLocks(station.records_folder) as locks, RunLog(secrets=()) as log:
+        if not locks.claim_run(story.run_id):
+            raise UsageError(f"The run {story.run_id} is under way.", "Wait for its end.")
+        folder = RunFolder.reopen(station.records_folder, _serial(story), story.run_id)
+        archived = _Archived()
+        if not unsafe and not stop.is_set():
+            archived = _archive(station, clock, limits, story, folder, display, stop, log)
+        log_text = archived.log or f"The run was closed without a look at the unit.\n{cause}\n"
+        folder.write("log.txt", log_text.encode(), mode=PRIVATE)
+        display.working(STORING_WALL_S)
+        context = _context(station, story, archived, cause, unsafe)
+        record = build_record([*story.phases, *archived.phases], context)
+        journal = Journal.reopen(journal_path)
+        try:
+            put_on_record(station.records_folder, folder, record, journal)
+        finally:
+            journal.release()
+    return folder.path
+
+
+def _serial(story: Story) -> str | None:
+    """Return the unit's serial number where the journal holds one."""
+    try:
+        return parse_serial_code(str(story.unit.get("serial_number", ""))) or None
+    except UsageError:
+        return None
+
+
+def _archive(
+    station: Station,
+    clock: BenchClock,
+    limits: LimitSet,
+    story: Story,
+    folder: RunFolder,
+    display: Display,
+    stop: threading.Event,
+    log: RunLog,
+) -> _Archived:
+    """Look at the unit that is in the slot of the killed run."""
+    archived = _Archived()
+    number = story.facts.get("slot")
+    slots = [slot for slot in station.slots if slot.number == number]
+    if not slots:
+        archived.troubles.append(f"The station has no slot {number} any more: the unit was not looked at.")
+        return archived
+
+    def keep(name: str, data: bytes) -> bytes:
+        archived.files.append(folder.write(name, data, name, PRIVATE))
+        return folder.file(name).read_bytes()
+
+    sheet = _traveller(station, limits, story, keep, display)
+    plan = recovery_plan(limits, plug_binder(SlotContext(station, slots[0], clock), sheet, None))
+    check_plan(plan)
+    execution = execute(plan, stop, lambda _record, _running: None, lambda: display.working(WATCHED_WALL_S))
+    archived.troubles += execution.troubles
+    test_record = execution.test_record
+    if test_record is None:
+        return archived
+    timing = PhaseTiming(test_record.start_time_millis, clock.factor, plan.cases)
+    archived.phases = [phase_from_openhtf(phase, timing, {}) for phase in test_record.phases]
+    begun_s = _end_s(story)
+    for phase in archived.phases:
+        phase["start_s"] = round(begun_s + phase["start_s"], 3)
+        if phase["error"]:
+            archived.troubles.append(f"{phase['name']}: {phase['error']['message']}")
+    archived.log = log.text(test_record, sheet.console_lines)
+    return archived
+
+
+def _traveller(station: Station, limits: LimitSet, story: Story, keep: Any, display: Display) -> Traveller:
+    def refuse(*_arguments: object) -> Any:
+        raise StationError("A recovery neither claims nor changes anything.")
+
+    sheet = new_traveller(
+        station,
+        limits,
+        WifiCredentials("", ""),
+        RunRequest(),
+        RunCalls(keep, refuse, refuse, refuse, display.progress),
+    )
+    sheet.mac = str(story.unit.get("mac", ""))
+    sheet.storing_interrupted = STORE in story.acts
+    return sheet
+
+
+def _context(
+    station: Station, story: Story, archived: _Archived, cause: str, unsafe: Sequence[str]
+) -> RunContext:
+    journal = list(story.wrong)
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        begin = known_at_begin(story.facts)
+    except (KeyError, TypeError, ValueError):
+        journal.append("The journal does not tell how the run began.")
+        begin = _unknown_begin(station, now)
+    files = _files(station, story, journal) + archived.files
+    reasons = [cause, f"The last that its journal tells: {story.last_event}.", *unsafe, *archived.troubles]
+    wall_s = max(0.0, (now - begin["started_utc"]).total_seconds())
+    with RecordIndex(station.records_folder) as index:
+        serial = _serial(story)
+        earlier = [row for row in index.runs(serial) if row.run_id != story.run_id] if serial else []
+    return RunContext(
+        run_id=story.run_id,
+        **begin,
+        **known_of_unit(story.unit | {"serial_number": _serial(story) or ""}),
+        ended_utc=max(now, begin["started_utc"]),
+        bench_seconds=_end_s(story),
+        wall_seconds=wall_s,
+        outcome=INTERRUPTED,
+        outcome_reasons=reasons + journal,
+        next_action=OFF_AT_THE_MAINS if unsafe else AGAIN,
+        retest=bool(earlier),
+        attachments=files,
+        log_file="log.txt",
+        interruption={
+            "cause": cause,
+            "last_event": story.last_event,
+            "acts": story.acts,
+            "journal": journal,
+        },
+    )
+
+
+def _unknown_begin(station: Station, now: datetime.datetime) -> dict[str, Any]:
+    return {
+        "mode": "unknown",
+        "backend": "",
+        "emulated": station.emulated,
+        "station": {"id": station.id, "file_sha256": station.sha256, "software": __version__, "git": ""},
+        "limits": {"file": "unknown", "revision": "unknown", "sha256": _UNKNOWN_SHA256},
+        "started_utc": now,
+        "cases": {},
+    }
+
+
+def _files(station: Station, story: Story, journal: list[str]) -> list[StoredFile]:
+    """List the files that the killed run had kept; one that is not as the journal has it is named."""
+    folder = RunFolder.reopen(station.records_folder, _serial(story), story.run_id)
+    kept = []
+    for entry in story.files:
+        try:
+            data = folder.file(entry["file"]).read_bytes()
+        except (OSError, MfgError):
+            journal.append(f"The file {entry['file'][:120]!r} is missing.")
+            continue
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != entry["sha256"]:
+            journal.append(f"The file {entry['file']} is not as it was written.")
+        kept.append(StoredFile(entry["name"], entry["file"], digest))
+    return kept
+
+
+def _end_s(story: Story) -> float:
+    """Return the bench time, since the start of the run, at which its last phase had ended."""
+    ends: list[float] = [phase["start_s"] + phase["seconds"] for phase in story.phases]
+    return max(ends, default=0.0)
