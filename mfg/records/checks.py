@@ -15,6 +15,7 @@ MAX_INTEGER = 2**63 - 1  # what the index can hold
 Check = Callable[[Any, str], None]
 
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -28,7 +29,7 @@ def wrong(where: str, value: object, allowed: str) -> StationError:
 
 def is_text(value: Any, where: str) -> None:
     """Refuse what is no text, or one with lone surrogates."""
-    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not isinstance(value, str) or not (value.isascii() or _SURROGATE.search(value) is None):
         raise wrong(where, value, "a text of Unicode characters")
 
 

@@ -43,7 +43,7 @@ def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext)
         StationError: A fact of the context does not fit a record, or an evaluation contradicts its value,
             its limits or itself, or belongs to no measurement of the run.
     """
-    return build_record(phases_from_openhtf(test_record, context), context, _own_view(test_record))
+    return build_record(phases_from_openhtf(test_record, context), context, own_view(test_record))
 
 
 def phases_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> list[PhaseEntry]:
@@ -204,6 +204,8 @@ def _value(measured: htf_measurements.Measurement) -> tuple[Value, bool]:
 
 
 def _plain(value: object) -> tuple[Value, bool]:
+    if type(value) is float and math.isfinite(value):  # most are, and the general way is slow
+        return value, True
     if value is None or isinstance(value, bool):
         return value, True
     if isinstance(value, numbers.Integral):
@@ -263,7 +265,7 @@ def _expected_text(regex: str) -> str:
     return clean_text(f"/{body}/")
 
 
-def _own_view(test_record: htf_record.TestRecord) -> dict[str, Any]:
+def own_view(test_record: htf_record.TestRecord) -> dict[str, Any]:
     """Keep OpenHTF's verdict beside ours; its configuration, source code and log are left out."""
     return {
         "version": getattr(openhtf, "__version__", ""),

@@ -7,6 +7,7 @@ higher. Keys that this reader does not know are kept and ignored, so that a reco
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
@@ -353,9 +354,24 @@ def record_to_json(record: Record) -> bytes:
     """
     validate_record(record)
     try:
-        return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode("ascii")
+        return "".join(_lines(record)).encode("ascii")
     except (TypeError, ValueError) as error:
         raise StationError(f"The record cannot be written as JSON: {error}.", "Tell the engineer.") from error
+
+
+def _lines(record: Record) -> Iterator[str]:
+    """Give one line per key, and one per phase: readable, and by the encoder that is fast."""
+    before = "{"
+    for key, value in record.items():
+        phases = key == "phases" and isinstance(value, list) and value
+        text = (
+            "[\n" + ",\n".join(f"  {json.dumps(phase, allow_nan=False)}" for phase in value) + "]"
+            if phases
+            else json.dumps(value, allow_nan=False)
+        )
+        yield f"{before}\n{json.dumps(key)}: {text}"
+        before = ","
+    yield "}\n"
 
 
 def record_from_json(data: bytes, where: str = RECORD_FILE) -> Record:

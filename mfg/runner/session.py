@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from openhtf.core import test_record as htf_record
 
-from mfg.certificates import REFERENCE_METER, Certificate, load_certificates
+from mfg.certificates import REFERENCE_METER, Certificate
 from mfg.clock import BenchClock
 from mfg.errors import StationError
 from mfg.fixtures.operator import FrontEnd
@@ -22,21 +21,21 @@ from mfg.limits import LimitSet
 from mfg.plans.ct6 import ct6_plan
 from mfg.plans.plan import Plan
 from mfg.readings.notes import CSV_HEAD
-from mfg.readings.preflight import past_due, too_uncertain
 from mfg.records.from_openhtf import (
     PhaseTiming,
+    own_view,
     phase_from_openhtf,
     phases_from_openhtf,
-    record_from_openhtf,
 )
 from mfg.records.index import RecordIndex
 from mfg.records.journal import ACT, ERASE, KEPT, PHASE, Journal
 from mfg.records.labels import factory_file_name, machine_config_name, parse_unit_label
 from mfg.records.record import PhaseEntry, Record
-from mfg.records.run_context import RunContext, utc_text
+from mfg.records.run_context import RunContext, build_record
 from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
 from mfg.runner.binding import RunCalls, new_traveller, plug_binder
 from mfg.runner.execute import Execution, check_plan, execute
+from mfg.runner.fitness import changed_meanwhile, require_clock, require_fit_bench
 from mfg.runner.guard import judge, promise_facts
 from mfg.runner.jig import count_jig_cycle
 from mfg.runner.locks import RunLocks
@@ -56,7 +55,6 @@ from mfg.station import SlotContext, Station, WifiCredentials
 
 WATCHED_WALL_S = 5.0  # a run that is not heard of for this long hangs
 STORING_WALL_S = 60.0  # a slow disk may take its time: the bench is off by then
-CLOCK_JUMP_S = 2.0  # what a time service corrects in small steps stays far below
 
 _LOG = logging.getLogger("mfg.runner")
 
@@ -116,7 +114,7 @@ class UnitRun:
         self._files: list[StoredFile] = []
         self._folder: RunFolder | None = None
         self._claimed_mac = ""
-        self._certificates: dict[str, Certificate] = {}
+        self._certificates: Mapping[str, Certificate] = {}
         self._seen: dict[str, str] = {}
         self._running = ""
         self._test_record: htf_record.TestRecord | None = None
@@ -146,9 +144,12 @@ class UnitRun:
         with self._locks, self._log:
             self._locks.claim_slot(self._request.slot)
             self._locks.claim_run(self._run_id)
-            self._require_clock()
+            require_clock(self._station.records_folder, self._started)
             if self._request.mode.calibrate:
-                self._require_fit_bench()
+                fit = require_fit_bench(self._station, self._limits, self._request, self._started.date())
+                self._certificates = fit.certificates
+                self._sheet.certificate = fit.certificates[REFERENCE_METER]
+                self._sheet.waivers += fit.waivers
             plan = self._plan()
             check_plan(plan)
             self._facts = facts_of_begin(
@@ -174,16 +175,9 @@ class UnitRun:
     def _alive(self) -> None:
         self._display.working(WATCHED_WALL_S)
 
-    def _require_clock(self) -> None:
-        """Refuse a clock that is behind what is on record: the order of the records would be lost."""
-        with RecordIndex(self._station.records_folder) as index:
-            newest = index.newest_end_utc()
-        if newest and utc_text(self._started) < newest:
-            now = utc_text(self._started)
-            raise StationError(
-                f"The computer's clock says {now}, but a run on record ended at {newest}.",
-                "Set the clock right, then start the unit again.",
-            )
+    def _meanwhile(self) -> list[str]:
+        passed_s = time.monotonic() - self._started_wall_s
+        return changed_meanwhile(self._station, self._started, datetime.datetime.now(datetime.UTC), passed_s)
 
     def _require_journal(self) -> Journal:
         if self._journal is None:
@@ -193,33 +187,6 @@ class UnitRun:
     def _about_to(self, act: str) -> None:
         self._note_ended()
         self._require_journal().note(ACT, act=act)
-
-    def _require_fit_bench(self) -> None:
-        """Refuse a calibration that proves nothing, before anything is switched on."""
-        station, request, sheet = self._station, self._request, self._sheet
-        if station.certificates is None:
-            raise StationError(
-                f"{station.path}: names no certificates; a calibration without any proves nothing.",
-                "Name the file with the instruments' certificates under 'certificates'.",
-            )
-        self._certificates = load_certificates(station.certificates)
-        sheet.certificate = self._certificates[REFERENCE_METER]
-        due = past_due(self._certificates, self._started.date())
-        if due and not request.past_due_by:
-            raise StationError(
-                f"Past due: {'; '.join(due)}.",
-                "Have it calibrated; or a named person lets it pass with --past-due-by NAME.",
-            )
-        sheet.waivers += [f"Past due, let pass by {request.past_due_by}: {text}." for text in due]
-        coarse = too_uncertain(station, self._limits, sheet.certificate)
-        if coarse and not request.uncertainty_waived_by:
-            raise StationError(
-                f"This bench is too uncertain for its limits: {'; '.join(coarse)}.",
-                "Use a better reference or range; or a named person lets it pass with "
-                "--uncertainty-waived-by NAME.",
-            )
-        name = request.uncertainty_waived_by
-        sheet.waivers += [f"Too uncertain, let pass by {name}: {text}." for text in coarse]
 
     def _plan(self) -> Plan:
         points = [point.name for point in self._station.load_points]
@@ -314,9 +281,10 @@ class UnitRun:
         outcome = execution.test_record.outcome
         framework_outcome = outcome.name if outcome is not None else ""
         expected = expectation_of(plan, self._sheet.left_out)
-        troubles = (*execution.troubles, *self._troubles, *self._changed_meanwhile())
+        troubles = (*execution.troubles, *self._troubles, *self._meanwhile())
+        phases = phases_from_openhtf(execution.test_record, context)
         verdict = judge(
-            phases_from_openhtf(execution.test_record, context),
+            phases,
             expected,
             framework_outcome,
             self._sheet.serial_number,
@@ -330,27 +298,10 @@ class UnitRun:
             next_action=verdict.next_action,
             promise=promise_facts(expected, framework_outcome, execution.aborted, troubles),
         )
-        record = record_from_openhtf(execution.test_record, final)
+        record = build_record(phases, final, own_view(execution.test_record))
         self._display.working(STORING_WALL_S)
         stored = put_on_record(self._station.records_folder, folder, record, self._require_journal())
         return RunResult(stored, folder.path, bench_s)
-
-    def _changed_meanwhile(self) -> list[str]:
-        """Tell what a run may not outlive: another station file, or a clock that was set."""
-        troubles = []
-        path = self._station.path
-        try:
-            same = hashlib.sha256(path.read_bytes()).hexdigest() == self._station.sha256
-        except OSError as error:
-            _LOG.warning("%s cannot be read any more: %s", path, error)
-            same = False
-        if not same:
-            troubles.append(f"The station file {path} was changed during the run.")
-        passed_s = (datetime.datetime.now(datetime.UTC) - self._started).total_seconds()
-        jump_s = passed_s - (time.monotonic() - self._started_wall_s)
-        if abs(jump_s) > CLOCK_JUMP_S:
-            troubles.append(f"The computer's clock was set by {jump_s:+.1f} s during the run.")
-        return troubles
 
     def _run_context(self, plan: Plan, bench_s: float, wall_s: float) -> RunContext:
         sheet, station = self._sheet, self._station
