@@ -67,6 +67,7 @@ def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
     session.install("-e", ".[emulator]")
     session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000")
+    session.run("python", "benchmarks/journal_cost.py")
     session.run("python", "benchmarks/loader_speed.py", "--backend", "unix", *session.posargs)
     if os.environ.get("MFG_UF2_DIR"):
         session.run("python", "benchmarks/loader_speed.py", "--backend", "rp2040", *session.posargs)
