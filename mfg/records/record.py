@@ -157,7 +157,7 @@ class PromiseFacts(TypedDict):
     measurements: dict[str, list[str]]  # declared ones by phase; every planned phase is a key
     teardowns: dict[str, list[str]]  # what measures that the bench is off, and the phases it follows
     evaluated: dict[str, list[str]]  # measurements that need an uncertainty, by phase
-    calibration: str  # all | partly | none
+    calibration: str  # all | partly | none adjusted, or untouched: no matter of the run
     framework_outcome: str  # OpenHTF's own, empty when it made none
     aborted: bool
     troubles: list[str]  # why the run cannot be trusted, for reasons that no phase holds
@@ -257,7 +257,7 @@ _PROMISE = has_keys(
         "measurements": _NAMES_BY_PHASE,
         "teardowns": _NAMES_BY_PHASE,
         "evaluated": _NAMES_BY_PHASE,
-        "calibration": one_of(("all", "partly", "none")),
+        "calibration": one_of(("all", "partly", "none", "untouched")),
         "framework_outcome": is_text,
         "aborted": is_flag,
         "troubles": list_of(is_text),
@@ -363,12 +363,10 @@ def _lines(record: Record) -> Iterator[str]:
     """Give one line per key, and one per phase: readable, and by the encoder that is fast."""
     before = "{"
     for key, value in record.items():
-        phases = key == "phases" and isinstance(value, list) and value
-        text = (
-            "[\n" + ",\n".join(f"  {json.dumps(phase, allow_nan=False)}" for phase in value) + "]"
-            if phases
-            else json.dumps(value, allow_nan=False)
-        )
+        if isinstance(value, list) and key == "phases":
+            text = "[\n" + ",\n".join(f"  {json.dumps(phase, allow_nan=False)}" for phase in value) + "]"
+        else:
+            text = json.dumps(value, allow_nan=False)
         yield f"{before}\n{json.dumps(key)}: {text}"
         before = ","
     yield "}\n"

@@ -1,7 +1,11 @@
 """A signal during a run: the load and the supply go off, the record says so, and nothing is left running."""
 
+import fcntl
+import os
+import pty
 import signal
 import subprocess
+import termios
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,3 +71,31 @@ def assert_aborted(station, ended, processes):
     assert "/factory.cfg" not in station.unit_files()
     assert len(processes) >= 5, "bench, unit, its virtual machine, instruments and operator"
     assert [pid for pid in processes if alive(pid)] == []
+
+
+def in_a_terminal(folder, arguments):
+    """Start a command as the leader of a terminal's session; returns it and the terminal's other end."""
+    ours, theirs = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    pipes = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    # PLW1509 warns of threads: this process has none that hold a lock when it forks.
+    process = subprocess.Popen(arguments, cwd=folder, preexec_fn=take_terminal, **pipes)  # noqa: PLW1509
+    os.close(theirs)
+    return process, ours
+
+
+def test_a_run_whose_terminal_is_closed_is_aborted_and_recorded(tmp_path):
+    station = BenchStation(tmp_path, factor=10)
+    process, terminal = in_a_terminal(tmp_path, station.command_line("run", *LABELS, "--no-cal"))
+    try:
+        station.wait_for(lambda: station.is_on("supply"))
+        os.close(terminal)
+        assert process.wait(timeout=ENDED_S) == 4
+    finally:
+        process.kill()
+    assert station.ended(4, "").outcome == "ABORTED"
+    assert station.all_off()
