@@ -15,9 +15,10 @@ from typing import Any
 
 from mfg.clock import BenchClock
 from mfg.errors import UsageError
-from mfg.strict import Form, Key, load_yaml
+from mfg.strict import Form, Key, load_settings, read_yaml
+from mfg.untrusted import quoted
 
-_ENDPOINT = re.compile(r"(?P<host>[\w.:-]+):(?P<port>\d{1,5})")
+_ENDPOINT = re.compile(r"(?P<host>[\w.:-]+):(?P<port>[0-9]{1,5})")
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def _reads(read: Callable[[str], object]) -> Callable[[str], bool]:
     def accepts(text: str) -> bool:
         try:
             read(text)
-        except (ValueError, re.error):
+        except (ValueError, re.error, OverflowError, RecursionError):  # `a{9999999999}`, `((((`
             return False
         return True
 
@@ -360,28 +361,31 @@ def load_station(path: Path) -> Station:
     """Read a station file.
 
     Raises:
-        UsageError: See `mfg.strict.load_yaml`; also when slots or channels repeat or a port has no way to
+        UsageError: See `mfg.strict`; also when slots or channels repeat or a port has no way to
             be found.
     """
-    data = load_yaml(path, _SCHEMA)
+    content = load_settings(path)
+    data = read_yaml(path, content, _SCHEMA)
     folder = path.resolve().parent
     slots = tuple(_slot(entry, folder, path) for entry in data["slots"])
     numbers = [slot.number for slot in slots]
     if not slots or len(set(numbers)) != len(numbers):
-        raise UsageError(f"{path}: 'slots' must hold at least one slot and each number once, not {numbers}.")
+        raise UsageError(
+            f"{path}: 'slots' must hold at least one slot and each number once, not {quoted(numbers)}."
+        )
     switch = data["power_switch"]
     channels = [switch["load_channel"], switch["identification_channel"]]
     channels += [slot.supply_channel for slot in slots]
     if len(set(channels)) != len(channels):
         raise UsageError(
             f"{path}: 'load_channel', 'identification_channel' and every 'supply_channel' must differ, "
-            f"not {channels}."
+            f"not {quoted(channels)}."
         )
     identity = data["station"]
     credentials = data["wifi"]["credentials_file"]
     return Station(
         path=path,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=hashlib.sha256(content).hexdigest(),
         id=identity["id"],
         line_frequency_hz=identity["line_frequency_hz"],
         nominal_voltage_v=identity["nominal_voltage_v"],
@@ -410,7 +414,8 @@ def _load_points(entries: list[dict[str, Any]], path: Path) -> tuple[LoadPoint, 
     names = [point.name for point in points]
     if not points or names[0] != ADJUSTED_POINT or len(set(names)) != len(names):
         raise UsageError(
-            f"{path}: 'load_points' must begin with '{ADJUSTED_POINT}' and name each point once, not {names}."
+            f"{path}: 'load_points' must begin with '{ADJUSTED_POINT}' and name each point once, "
+            f"not {quoted(names)}."
         )
     return points
 

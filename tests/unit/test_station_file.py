@@ -171,7 +171,7 @@ class TestOptionalParts:
             "conductor.has_identification",
             "true or false",
         ),
-        ("id: emulated-1", "id: [a]", "station.id", "is ['a']; it must be a text"),
+        ("id: emulated-1", "id: [a]", "station.id", "is a list; it must be a text"),
         ("id: emulated-1", 'id: " "', "station.id", "it must be a text that is not empty"),
         ("id: emulated-1", "id: yes", "station.id", "is True; it must be a text"),
         ("[.bench/unit1/media]", "elsewhere", "slots[0].drive_roots", "must be a list"),
@@ -279,7 +279,9 @@ class TestFilesThatAreNoStationFile:
         assert "is not UTF-8 text" in refusal(path)
 
     def test_a_list_that_holds_itself_is_refused(self, tmp_path):
-        assert "cannot be read" in refusal(changed(tmp_path, "[.bench/unit1/media]", "[&a [*a]]"))
+        assert "is a list; it must be a text" in refusal(
+            changed(tmp_path, "[.bench/unit1/media]", "[&a [*a]]")
+        )
 
 
 class TestLoadPoints:

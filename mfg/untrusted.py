@@ -1,0 +1,183 @@
+"""What comes from outside, from a unit, an instrument or a file: read with a bound, parsed, quoted.
+
+Everything here refuses with a ValueError whose words go on behind "...: ", so that each caller says in an
+error of its own what was refused and who must act. What passes is bounded in depth, its numbers are finite, and
+every text in it can be written to a file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import reprlib
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+SETTINGS_LIMIT_BYTES = 256 * 1024  # of a file that a person writes; the largest of ours has a tenth of it
+DEPTH_LIMIT = 32  # how deep objects and lists may be nested; no unit, record or file of ours passes 10
+DIGITS_LIMIT = 100
+QUOTE_CHARACTERS = 80
+
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def read_bounded(path: Path, limit_bytes: int) -> bytes:
+    """Read a file that must not be larger than a limit.
+
+    Raises:
+        OSError: The file is not there or cannot be read.
+        ValueError: It is larger, or it is a pipe or a device, which might never end.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as file:
+        content = file.read(limit_bytes + 1)
+    if len(content) > limit_bytes:
+        raise ValueError(f"it has more than {limit_bytes} bytes")
+    return content
+
+
+def decode_utf8(data: bytes) -> str:
+    """Read bytes as UTF-8 text; anything else is a ValueError that names the byte."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse_json(data: bytes | str) -> Any:
+    """Read one JSON text.
+
+    Args:
+        data: The text, bounded in size by whoever read it.
+
+    Returns:
+        Its value. Every number in it is finite, every text is one of whole characters, no object had a key
+        twice, and nothing is nested deeper than `DEPTH_LIMIT`.
+
+    Raises:
+        ValueError: It is not such a text.
+    """
+    text = decode_utf8(data) if isinstance(data, bytes) else data
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _refuse_depth_and_halves(value)
+    return value
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """Read a TOML text.
+
+    Args:
+        data: The text, bounded in size by whoever read it.
+
+    Raises:
+        ValueError: It is not TOML in UTF-8, is nested too deeply, or holds a number of too many digits.
+    """
+    text = decode_utf8(data)
+    try:
+        table = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(printable(str(error))) from error
+    except ValueError as error:  # what int() says of thousands of digits
+        raise ValueError("it holds a number of too many digits") from error
+    _refuse_depth_and_halves(table)
+    return table
+
+
+def quoted(value: object) -> str:
+    """Quote a foreign value in a message: short, on one line, without anything that a terminal would obey.
+
+    Returns:
+        As Python writes it, at most about `QUOTE_CHARACTERS` characters, dots where something is left out.
+    """
+    return _QUOTER.repr(value)
+
+
+def printable(text: str, limit: int = 2 * QUOTE_CHARACTERS) -> str:
+    """Put a foreign text into a message: on one line, nothing that a terminal would obey, cut at a limit."""
+    shown = " ".join(text[: limit + 1].split())
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in shown)
+    return shown if len(shown) <= limit and len(text) <= limit else f"{shown[:limit]}..."
+
+
+class _Quoter(reprlib.Repr):
+    """Never writes out what it then cuts, so that quoting takes no time and no memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 2
+        self.maxstring = self.maxother = QUOTE_CHARACTERS
+
+    def repr(self, x: Any) -> str:
+        text = super().repr(x)
+        return text if len(text) <= 2 * QUOTE_CHARACTERS else f"{text[: 2 * QUOTE_CHARACTERS]}..."
+
+    def repr_int(self, x: int, level: int) -> str:
+        if abs(x) >= 10**DIGITS_LIMIT:
+            return f"<a whole number of {x.bit_length()} bits>"
+        return super().repr_int(x, level)
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        del level
+        return repr(x) if len(x) <= QUOTE_CHARACTERS else f"{x[:QUOTE_CHARACTERS]!r}..."
+
+
+_QUOTER = _Quoter()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ValueError(f"key {quoted(name)} is there twice")
+        values[name] = value
+    return values
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > DIGITS_LIMIT:
+        raise ValueError(f"a number has {len(text)} digits")
+    return int(text)
+
+
+def _refuse_depth_and_halves(value: Any) -> None:
+    """Refuse what is nested too deeply for others to walk through, and texts that no file can hold."""
+    left = [(value, 0)]
+    while left:
+        item, depth = left.pop()
+        if depth > DEPTH_LIMIT:
+            raise ValueError(f"it is nested deeper than {DEPTH_LIMIT}")
+        if isinstance(item, str):
+            if _HALF_A_CHARACTER.search(item):
+                raise ValueError(f"the text {quoted(item)} holds half a character")
+        elif isinstance(item, dict):
+            left += [(name, depth) for name in item]
+            left += [(inner, depth + 1) for inner in item.values()]
+        elif isinstance(item, list):
+            left += [(inner, depth + 1) for inner in item]
