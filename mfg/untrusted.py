@@ -1,8 +1,8 @@
 """What comes from outside, from a unit, an instrument or a file: read with a bound, parsed, quoted.
 
 Everything here refuses with a ValueError whose words go on behind "...: ", so that each caller says in an
-error of its own what was refused and who must act. What passes is bounded in depth, its numbers are finite, and
-every text in it can be written to a file.
+error of its own what was refused and who must act. What passes is bounded in depth, every text in it can be
+written to a file, and the numbers of a JSON text are finite.
 """
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mfg.errors import UsageError
+from mfg.untrusted import SETTINGS_LIMIT_BYTES, decode_utf8, parse_toml, printable, quoted, read_bounded
 
 PORTS = (1, 2, 3, 4, 5, 6)
 _KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (required keys, optional keys)
@@ -114,24 +114,26 @@ def load_limits(path: Path) -> LimitSet:
             another; the message names file, line and key. Nothing was touched.
     """
     try:
-        raw = path.read_bytes()
-        data = tomllib.loads(raw.decode("utf-8"))
+        raw = read_bounded(path, SETTINGS_LIMIT_BYTES)
+        data, text = parse_toml(raw), decode_utf8(raw)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not TOML: {error}") from error
-    text = raw.decode("utf-8")
+    except ValueError as error:
+        raise UsageError(f"{path}: is not TOML: {error}.") from error
     for key in _HEAD:
         if key not in data:
             raise UsageError(f"{path}: key '{key}' is missing; it must hold {', '.join(sorted(_HEAD))}.")
+    for key in ("product", "revision"):
+        if not isinstance(data[key], str) or not data[key].strip():
+            raise UsageError(f"{path}: '{key}' is {quoted(data[key])}; it must be a text that is not empty.")
     phases = {
         phase: _phase_limits(path, text, phase, table)
         for phase, table in data.items()
         if phase not in _HEAD | _OPTIONAL_HEAD
     }
     return LimitSet(
-        product=str(data["product"]),
-        revision=str(data["revision"]),
+        product=data["product"],
+        revision=data["revision"],
         path=path,
         sha256=hashlib.sha256(raw).hexdigest(),
         phases=phases,
@@ -153,7 +155,9 @@ def _deadlines(path: Path, text: str, table: Any) -> dict[str, float]:
     for name, value in table.items():
         if not name.endswith("_s") or type(value) not in (int, float) or not 0 < value <= 3600:
             line = _line_of(text, "[deadlines]", name)
-            raise UsageError(f"{path}:{line}: deadlines.{name} must end in _s and be 0 to 3600 seconds.")
+            raise UsageError(
+                f"{path}:{line}: deadlines.{printable(name)} must end in _s and be 0 to 3600 seconds."
+            )
     return {name: float(value) for name, value in table.items()}
 
 
@@ -161,18 +165,20 @@ def _rules(path: Path, text: str, table: Any) -> dict[str, float]:
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [rules] must be a table of numbers.")
     return {
-        name: _finite(f"{path}:{_line_of(text, '[rules]', name)}: rules.{name}", value)
+        name: _finite(f"{path}:{_line_of(text, '[rules]', name)}: rules.{printable(name)}", value)
         for name, value in table.items()
     }
 
 
 def _phase_limits(path: Path, text: str, phase: str, table: Any) -> tuple[Limit, ...]:
     if not isinstance(table, dict) or not table:
-        raise UsageError(f"{path}:{_line_of(text, '', phase)}: '{phase}' must hold measurement tables.")
+        raise UsageError(
+            f"{path}:{_line_of(text, '', phase)}: '{printable(phase)}' must hold measurement tables."
+        )
     limits: list[Limit] = []
     for name, entry in table.items():
         line = _line_of(text, f"[{phase}.", name)
-        where = f"{path}:{line}: {phase}.{name}"
+        where = f"{path}:{line}: {printable(phase)}.{printable(name)}"
         if not _NAME.fullmatch(name):
             raise UsageError(f"{where}: a measurement's name is lower_case, or port{{port}}_ and lower_case.")
         limit = _limit(where, name, entry)
@@ -189,24 +195,26 @@ def _limit(where: str, name: str, entry: Any) -> Limit:
     if not isinstance(entry, dict):
         raise UsageError(f"{where} must be a table.")
     kind = entry.get("kind", "range")
-    if kind not in _KINDS:
-        raise UsageError(f"{where}.kind is {kind!r}; allowed: {', '.join(_KINDS)}.")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise UsageError(f"{where}.kind is {quoted(kind)}; allowed: {', '.join(_KINDS)}.")
     required, optional = _KINDS[kind]
     given = set(entry) - {"kind"}
     if missing := required - given:
         raise UsageError(f"{where}: key '{sorted(missing)[0]}' is missing; a {kind} needs {_list(required)}.")
     if unknown := given - required - optional:
         allowed = _list(required | optional)
-        raise UsageError(f"{where}: key '{sorted(unknown)[0]}' is unknown; allowed here: {allowed}.")
+        raise UsageError(f"{where}: key '{printable(min(unknown))}' is unknown; allowed here: {allowed}.")
     for key in ("unit", "pattern", "source"):
         if not isinstance(entry.get(key, ""), str):
-            raise UsageError(f"{where}.{key} is {entry[key]!r}; it must be a text.")
+            raise UsageError(f"{where}.{key} is {quoted(entry[key])}; it must be a text.")
     if not entry["source"].strip():
         raise UsageError(f"{where}.source is empty; say where the number comes from.")
     if not isinstance(entry.get("value", ""), str | bool | int | float):
         raise UsageError(
-            f"{where}.value is {entry['value']!r}; it must be a text, a number or true or false."
+            f"{where}.value is {quoted(entry['value'])}; it must be a text, a number or true or false."
         )
+    if type(entry.get("value", "")) in (int, float):
+        _finite(f"{where}.value", entry["value"])
     limit = Limit(name=name, kind=kind, **{key: value for key, value in entry.items() if key != "kind"})
     _check_numbers(where, limit)
     return limit
@@ -216,8 +224,8 @@ def _check_numbers(where: str, limit: Limit) -> None:
     if limit.kind == "matches":
         try:
             re.compile(f"(?:{limit.pattern})")
-        except re.error as error:
-            raise UsageError(f"{where}.pattern is no regular expression: {error}.") from error
+        except (re.error, OverflowError, RecursionError) as error:  # `a{9999999999}`, `((((`
+            raise UsageError(f"{where}.pattern is no regular expression: {printable(str(error))}.") from error
     if limit.kind == "range":
         low, high = _finite(f"{where}.low", limit.low), _finite(f"{where}.high", limit.high)
         if low > high:
@@ -227,9 +235,9 @@ def _check_numbers(where: str, limit: Limit) -> None:
 
 def _check_rule(where: str, limit: Limit) -> None:
     if type(limit.optional) is not bool:
-        raise UsageError(f"{where}.optional is {limit.optional!r}; it must be true or false.")
+        raise UsageError(f"{where}.optional is {quoted(limit.optional)}; it must be true or false.")
     if limit.rule not in ("", *RULES):
-        raise UsageError(f"{where}.rule is {limit.rule!r}; allowed: {', '.join(RULES)}.")
+        raise UsageError(f"{where}.rule is {quoted(limit.rule)}; allowed: {', '.join(RULES)}.")
     risk, ratio = _finite(f"{where}.risk", limit.risk), _finite(f"{where}.required_tur", limit.required_tur)
     if (limit.rule == "stated_risk") != (0 < risk <= 0.5):
         raise UsageError(
@@ -243,7 +251,7 @@ def _check_rule(where: str, limit: Limit) -> None:
 
 def _finite(where: str, value: Any) -> float:
     if type(value) not in (int, float) or not -_LARGEST <= value <= _LARGEST:
-        raise UsageError(f"{where} is {value!r}; it must be a finite number.")
+        raise UsageError(f"{where} is {quoted(value)}; it must be a finite number.")
     return float(value)
 
 

@@ -175,7 +175,7 @@ TOML_LITERALS = (
     "'''\ntext'''",
 )
 _RAW = re.compile(r'"@raw(\d+)@"')
-_TEXT_PIECES = "\0 \ufeff \ud800 \" ' { [ ]} , \r\n < &".split(" ")
+_TEXT_PIECES = ("\0", "\ufeff", "\ud800", '"', "'", "{", "[", "]}", ",", "\r\n", "<", "&")
 _PIECES = (
     *(piece.encode("utf-8", "surrogatepass") for piece in _TEXT_PIECES),
     b"\n",

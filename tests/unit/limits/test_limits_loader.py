@@ -211,7 +211,7 @@ def test_a_missing_head_is_named(tmp_path, key):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("product = 1\nrevision = 2\ndeadlines = 3\n", "[deadlines] must be a table of seconds"),
+        ("product = '1'\nrevision = '2'\ndeadlines = 3\n", "[deadlines] must be a table of seconds"),
         (HEAD + "[look]\n", ":5: 'look' must hold measurement tables"),
         ("extra = 1\n" + HEAD, "'extra' must hold measurement tables"),
         ("rules = 1\n" + HEAD, "[rules] must be a table of numbers"),
