@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import datetime
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mfg.errors import UsageError
+from mfg.untrusted import SETTINGS_LIMIT_BYTES, parse_toml, printable, quoted, read_bounded
 
 REFERENCE_METER, POWER_SWITCH, THERMOMETER = "reference_meter", "power_switch", "thermometer"
 ROLES = (REFERENCE_METER, POWER_SWITCH, THERMOMETER)
@@ -99,13 +99,13 @@ def load_certificates(path: Path) -> dict[str, Certificate]:
             the message names file and key. Whether a certificate is past due is not judged here.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(read_bounded(path, SETTINGS_LIMIT_BYTES))
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be read ({error.strerror}).",
             "Name the file with the instruments' certificates under 'certificates' in the station file.",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path}: is not TOML: {error}.") from error
     for role in data:
         if role not in ROLES:
@@ -120,10 +120,14 @@ def _certificate(path: Path, role: str, table: Any) -> Certificate:
     _check_keys(path, role, table, allowed, (*_TEXTS, *_DATES, *REQUIRED.get(role, ())))
     for key in _TEXTS:
         if not isinstance(table[key], str) or not table[key].strip():
-            raise _refusal(path, f"{role}.{key}", f"is {table[key]!r}; it must be a text that is not empty")
+            raise _refusal(
+                path, f"{role}.{key}", f"is {quoted(table[key])}; it must be a text that is not empty"
+            )
     for key in _DATES:
         if type(table[key]) is not datetime.date:
-            raise _refusal(path, f"{role}.{key}", f"is {table[key]!r}; it must be a date like 2026-03-02")
+            raise _refusal(
+                path, f"{role}.{key}", f"is {quoted(table[key])}; it must be a date like 2026-03-02"
+            )
     if table["due"] < table["issued"]:
         raise _refusal(path, f"{role}.due", f"is {table['due']}; it must not lie before {table['issued']}")
     quantities = {
@@ -162,9 +166,9 @@ def _check_keys(
 def _number(path: Path, where: str, value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         least = "above 0" if low == math.ulp(0.0) else f"from {low:g}"
-        raise _refusal(path, where, f"is {value!r}; it must be a number {least} to {high:g}")
+        raise _refusal(path, where, f"is {quoted(value)}; it must be a number {least} to {high:g}")
     return float(value)
 
 
 def _refusal(path: Path, where: str, problem: str) -> UsageError:
-    return UsageError(f"{path}: key '{where}' {problem}.")
+    return UsageError(f"{path}: key '{printable(where)}' {problem}.")
