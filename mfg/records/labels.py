@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from mfg.errors import DutError, UsageError
+from mfg.untrusted import quoted
 
 ASSEMBLY_NUMBER = 398  # of the CT6
 MAX_SERIAL = 99_999_999  # eight digits
@@ -97,7 +98,7 @@ def parse_assembly_code(scanned: str) -> float:
     match = _ASSEMBLY_CODE.fullmatch(text.upper()) if text.isascii() else None
     if match is None:
         raise UsageError(
-            f"{text!r} is not an assembly bar code; it must look like ASY0398V03.2.", _SCAN_AGAIN
+            f"{quoted(text)} is not an assembly bar code; it must look like ASY0398V03.2.", _SCAN_AGAIN
         )
     if int(match["number"]) != ASSEMBLY_NUMBER:
         raise UsageError(
@@ -123,7 +124,7 @@ def parse_serial_code(scanned: str) -> str:
     match = _SERIAL_CODE.fullmatch(text.upper()) if text.isascii() else None
     if match is None:
         raise UsageError(
-            f"{text!r} is not a serial number; it must be SN and up to eight digits.", _SCAN_AGAIN
+            f"{quoted(text)} is not a serial number; it must be SN and up to eight digits.", _SCAN_AGAIN
         )
     if int(match["serial"]) == 0:
         raise UsageError("Serial number 0 is what an unlabelled unit carries.", _SCAN_AGAIN)
@@ -159,7 +160,7 @@ def parse_unit_label(text: str) -> UnitLabel:
         except UsageError:
             match = None
     raise DutError(
-        f"{text[:_MAX_TEXT]!r} is not an assembly label; it must look like ASY0398_V003.200_SN00001823.",
+        f"{quoted(text)} is not an assembly label; it must look like ASY0398_V003.200_SN00001823.",
         "Write the label again.",
     )
 
