@@ -154,16 +154,20 @@ def _refuse_constant(name: str) -> float:
 
 
 def _finite(text: str) -> float:
-    value = float(text)
+    value = float(_few_digits(text))
     if not math.isfinite(value):
         raise ValueError(f"the number {text[:20]} is too large")
     return value
 
 
 def _whole(text: str) -> int:
+    return int(_few_digits(text))
+
+
+def _few_digits(text: str) -> str:
     if len(text) > DIGITS_LIMIT:
         raise ValueError(f"a number has {len(text)} digits")
-    return int(text)
+    return text
 
 
 def _refuse_depth_and_halves(value: Any) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.records.factory_file import masked_machine_config
+from mfg.untrusted import parse_json
 
 FILE_LIMIT_BYTES = 65536
 FACTORY_FILE, MACHINE_FILE = "/factory.cfg", "/this.machine.cfg"
@@ -28,6 +27,9 @@ def held_files(repl: MicroPythonRepl) -> dict[str, bytes]:
 def _masked(content: bytes) -> bytes:
     """Mask the secrets; a file that is no configuration could hold them anywhere and is not kept as it is."""
     try:
-        return masked_machine_config(json.loads(content))
+        configuration = parse_json(content)
     except ValueError:
+        configuration = None
+    if not isinstance(configuration, dict):
         return f"not a configuration: {len(content)} bytes, not kept".encode()
+    return masked_machine_config(configuration)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mfg.errors import DutError
 from mfg.records.labels import UnitLabel, parse_unit_label
+from mfg.untrusted import parse_json, quoted
 
 PORTS = (1, 2, 3, 4, 5, 6)
 VOLTAGE_GAIN_KEYS = ("CS0_VOLTAGE_GAIN", "CS4_VOLTAGE_GAIN")
@@ -57,22 +58,24 @@ def parse_factory_file(data: bytes) -> FactoryFile:
         Its values; whole floats, which original firmware stores, as integers.
 
     Raises:
-        DutError: It is not JSON, a key is missing or twice there, or a value is not what it may be; the
-            message names the key.
+        DutError: It is too long, not JSON, a key is missing or twice there, or a value is not what it may
+            be; the message names the key.
     """
     values = _parse_object(data)
     missing = [key for key in FACTORY_KEYS if key not in values]
     if missing:
         raise DutError(f"factory.cfg lacks {', '.join(missing)}.", _LOAD_AGAIN)
     if not isinstance(values["ASSY"], str):
-        raise DutError(f"factory.cfg: ASSY is {_shown(values['ASSY'])}, not a text.", _LOAD_AGAIN)
+        raise DutError(f"factory.cfg: ASSY is {quoted(values['ASSY'])}, not a text.", _LOAD_AGAIN)
     registers = {key: _whole(values, key) for key in REGISTER_KEYS}
     for key, value in registers.items():
         if not 0 <= value <= REGISTER_MAX:
-            raise DutError(f"factory.cfg: {key} is {value}, outside 0..{REGISTER_MAX}.", _LOAD_AGAIN)
+            raise DutError(f"factory.cfg: {key} is {quoted(value)}, outside 0..{REGISTER_MAX}.", _LOAD_AGAIN)
     line_frequency_hz = _whole(values, "LINE_FREQ_HZ")
     if line_frequency_hz not in LINE_FREQUENCIES_HZ:
-        raise DutError(f"factory.cfg: LINE_FREQ_HZ is {line_frequency_hz}, not 50 or 60.", _LOAD_AGAIN)
+        raise DutError(
+            f"factory.cfg: LINE_FREQ_HZ is {quoted(line_frequency_hz)}, not 50 or 60.", _LOAD_AGAIN
+        )
     extra = tuple(sorted(set(values) - set(FACTORY_KEYS)))
     return FactoryFile(parse_unit_label(values["ASSY"]), registers, line_frequency_hz, extra)
 
@@ -83,26 +86,12 @@ def _parse_object(data: bytes) -> dict[str, Any]:
             f"factory.cfg has {len(data)} bytes; a good one has less than {_MAX_BYTES}.", _LOAD_AGAIN
         )
     try:
-        values = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant
-        )
-    except (ValueError, RecursionError) as error:
+        values = parse_json(data)
+    except ValueError as error:
         raise DutError(f"factory.cfg is not JSON: {error}.", _LOAD_AGAIN) from error
     if not isinstance(values, dict):
-        raise DutError(f"factory.cfg holds {_shown(values)}, not a JSON object.", _LOAD_AGAIN)
+        raise DutError(f"factory.cfg holds {quoted(values)}, not a JSON object.", _LOAD_AGAIN)
     return values
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} is there twice")
-    return values
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 def _whole(values: dict[str, Any], key: str) -> int:
@@ -111,12 +100,8 @@ def _whole(values: dict[str, Any], key: str) -> int:
         isinstance(value, float) and math.isfinite(value) and value == int(value)
     )
     if isinstance(value, bool) or not whole:
-        raise DutError(f"factory.cfg: {key} is {_shown(value)}, not a whole number.", _LOAD_AGAIN)
+        raise DutError(f"factory.cfg: {key} is {quoted(value)}, not a whole number.", _LOAD_AGAIN)
     return int(value)
-
-
-def _shown(value: object) -> str:
-    return repr(value)[:60]
 
 
 def mask_secrets(value: Any) -> Any:
