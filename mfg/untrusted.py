@@ -176,7 +176,7 @@ def _refuse_depth_and_halves(value: Any) -> None:
     while left:
         item, depth = left.pop()
         if depth > DEPTH_LIMIT:
-            raise ValueError(f"it is nested deeper than {DEPTH_LIMIT}")
+            raise ValueError("it is nested too deeply")
         if isinstance(item, str):
             if _HALF_A_CHARACTER.search(item):
                 raise ValueError(f"the text {quoted(item)} holds half a character")

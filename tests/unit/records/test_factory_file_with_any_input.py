@@ -45,7 +45,7 @@ def test_every_evil_value_at_every_key_is_refused_by_the_key(key):
 
 @given(json_documents(CONFIG) | st.binary(max_size=60) | st.sampled_from(JSON_LITERALS).map(str.encode))
 def test_a_configuration_that_is_archived_is_masked_whole_or_not_kept(data):
-    """What is nested 600 deep ended in a traceback; a text alone, which may be the secret, was kept as it was."""
+    """What is nested 600 deep ended in a traceback; a text alone, possibly the secret, was kept as it was."""
     kept = _masked(data[:FILE_LIMIT_BYTES])
     if not kept.startswith(b"not a configuration"):
         assert isinstance(json.loads(kept), dict)
