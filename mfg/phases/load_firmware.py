@@ -11,6 +11,7 @@ from mfg.fixtures.console import ConsoleLine, SerialConsole
 from mfg.fixtures.firmware_build import build_firmware
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
+from mfg.untrusted import printable
 
 ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
 NOT_JOINED = "WiFi did not join"
@@ -66,7 +67,11 @@ def _address_line(console: SerialConsole, sheet: Traveller) -> ConsoleLine:
         gave_up = [line.text for line in console.lines() if NOT_JOINED in line.text]
         if isinstance(error, FixtureError) and not gave_up:
             raise
-        said = f'its console says "{gave_up[-1]}"' if gave_up else f"no address within {timeout_s:g} s"
+        said = (
+            f'its console says "{printable(gave_up[-1])}"'
+            if gave_up
+            else f"no address within {timeout_s:g} s"
+        )
         raise DutError(
             f'The unit did not join the test network "{sheet.credentials.ssid}": {said}.',
             "Reject the unit if a known good unit joins; else look at the test network.",

@@ -7,6 +7,7 @@ import openhtf as htf
 from mfg.errors import DutError
 from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.uf2 import check_image, read_uf2
+from mfg.untrusted import printable
 
 
 @htf.PhaseOptions(timeout_s=400)
@@ -42,7 +43,7 @@ def load_micropython(
     test.measurements["micropython_runs"] = runs
     if not runs:
         raise DutError(
-            f"The unit runs {identity['python']} on {identity['machine']}, "
+            f"The unit runs {printable(identity['python'])} on {printable(identity['machine'])}, "
             f"not {image.program_version} on a Pico W.",
             "Check the board: a Pico without W does not fit.",
         )
