@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mfg.errors import StationError
+from mfg.untrusted import printable, quoted
 
 MAX_INTEGER = 2**63 - 1  # what the index can hold
 
@@ -22,7 +23,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 def wrong(where: str, value: object, allowed: str) -> StationError:
     """Return the error for a value that may not stand where it stands."""
     return StationError(
-        f"The record's {where} is {repr(value)[:80]}; it must be {allowed}.",
+        f"The record's {printable(where)} is {quoted(value)}; it must be {allowed}.",
         "Keep the file and tell the engineer; the record was edited, cut short or made by other software.",
     )
 
@@ -84,7 +85,11 @@ def is_value(value: Any, where: str) -> None:
 
 def is_utc(value: Any, where: str) -> None:
     """Refuse what is no time as a record writes it."""
-    if not isinstance(value, str) or not _UTC.fullmatch(value):
+    try:
+        known = isinstance(value, str) and _UTC.fullmatch(value) and datetime.datetime.fromisoformat(value)
+    except ValueError:
+        known = None
+    if not known:
         raise wrong(where, value, "a UTC time like 2026-11-20T12:03:54.123Z")
 
 

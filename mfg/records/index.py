@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mfg.errors import DutError, StationError
+from mfg.errors import DutError, StationError, UsageError
 from mfg.records.record import MeasurementEntry, Record, load_record
-from mfg.records.run_folder import is_complete, run_folders, serial_folder_name
+from mfg.records.run_folder import is_complete, run_folder_name, run_folders, serial_folder_name
+from mfg.untrusted import printable, quoted
 
 INDEX_FILE = "index.sqlite"
 SCHEMA_VERSION = 2
@@ -384,6 +385,16 @@ class RecordIndex:
         return [self._row(dict(zip(_ROW_COLUMNS, row, strict=True))) for row in rows]
 
     def _row(self, columns: dict[str, Any]) -> RunRow:
+        run_id = columns["run_id"]
+        try:
+            expected = run_folder_name(columns["serial_number"] or None, run_id)
+        except UsageError:
+            expected = None
+        if columns["folder"] != expected:
+            raise StationError(
+                f"{self.path} names the folder {quoted(columns['folder'])} for run {quoted(run_id)}.",
+                "Keep the file, rebuild the index and tell the engineer.",
+            )
         return RunRow(
             **columns
             | {
@@ -495,7 +506,7 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _store_error(path: Path, error: Exception) -> StationError:
-    text = str(error)
+    text = printable(str(error))
     if "locked" in text:
         return StationError(
             f"{path} is locked by another program for more than {BUSY_TIMEOUT_S:.0f} s.",

@@ -47,6 +47,7 @@ from mfg.records.outcomes import SKIP as SKIP
 from mfg.records.outcomes import UNSET as UNSET
 from mfg.records.run_folder import PUBLIC, RECORD_FILE, RunFolder, write_atomic
 from mfg.records.uncertainty import UncertaintyEntry, check_uncertainty
+from mfg.untrusted import parse_json, read_bounded
 
 SCHEMA = 1
 MAX_RECORD_BYTES = 64 * 1024 * 1024
@@ -385,8 +386,8 @@ def record_from_json(data: bytes, where: str = RECORD_FILE) -> Record:
     if len(data) > MAX_RECORD_BYTES:
         raise StationError(f"{where} has {len(data)} bytes, more than {MAX_RECORD_BYTES}.")
     try:
-        parsed = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        parsed = parse_json(data)
+    except ValueError as error:
         raise StationError(
             f"{where} is not JSON: {error}.", "Keep the file and tell the engineer."
         ) from error
@@ -394,10 +395,6 @@ def record_from_json(data: bytes, where: str = RECORD_FILE) -> Record:
         return validate_record(parsed)
     except StationError as error:
         raise StationError(f"{where}: {error.args[0]}", error.action) from error
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 def write_record(folder: RunFolder, record: Record) -> Path:
@@ -428,13 +425,13 @@ def load_record(folder: Path) -> Record:
     """
     path = folder / RECORD_FILE
     try:
-        if path.stat().st_size > MAX_RECORD_BYTES:
-            raise StationError(f"{path} is larger than {MAX_RECORD_BYTES} bytes.")
-        data = path.read_bytes()
+        data = read_bounded(path, MAX_RECORD_BYTES)
     except FileNotFoundError as error:
         raise StationError(f"{folder} holds no {RECORD_FILE}: its run did not end.") from error
     except OSError as error:
         raise StationError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise StationError(f"{path}: {error}.", "Keep the file and tell the engineer.") from error
     return record_from_json(data, str(path))
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfg.errors import StationError, UsageError
+from mfg.untrusted import quoted
 
 RECORD_FILE = "record.json"
 REPORT_FILE = "report.html"
@@ -80,10 +81,22 @@ def serial_folder_name(serial_number: str | None) -> str:
         return UNIDENTIFIED
     if not _SERIAL.fullmatch(serial_number):
         raise UsageError(
-            f"{serial_number[:40]!r} is not a serial number; it must be SN and up to eight digits.",
+            f"{quoted(serial_number)} is not a serial number; it must be SN and up to eight digits.",
             "Scan the serial number again.",
         )
     return f"SN{int(serial_number[2:]):08d}"
+
+
+def run_folder_name(serial_number: str | None, run_id: str) -> str:
+    """Name a run's folder below the records folder, with a forward slash.
+
+    Raises:
+        UsageError: The serial number or the run id has a wrong form.
+    """
+    serial = serial_folder_name(serial_number)
+    if not _RUN_ID.fullmatch(run_id):
+        raise UsageError(f"{quoted(run_id)} is not a run id.")
+    return f"{serial}/{run_id}"
 
 
 def safe_file_name(name: str, fallback: str = "attachment") -> str:
@@ -197,9 +210,7 @@ class RunFolder:
             UsageError: The serial number or the run id has a wrong form; nothing was created.
             StationError: The disk refuses, the run folder exists already, or a link leads out of `root`.
         """
-        serial = serial_folder_name(serial_number)
-        if not _RUN_ID.fullmatch(run_id):
-            raise UsageError(f"{run_id[:60]!r} is not a run id.")
+        serial, _, _ = run_folder_name(serial_number, run_id).partition("/")
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -237,7 +248,7 @@ class RunFolder:
             UsageError: `name` is not a plain, safe file name.
         """
         if not _FILE_NAME.fullmatch(name):
-            raise UsageError(f"{name[:60]!r} is not a file name for a run folder.")
+            raise UsageError(f"{quoted(name)} is not a file name for a run folder.")
         return self.path / name
 
     def write(self, name: str, data: bytes, title: str = "", mode: int = PUBLIC) -> StoredFile:

@@ -34,6 +34,7 @@ _LIMIT_SHARE = 1e-6  # figures that must be equal may differ by this share
 _PROBABILITY_STEP = 1e-4
 _TUR_SHARE = 1e-3
 _BUDGET_SHARE = 0.01  # the lines of a budget may be rounded to three digits
+_LARGEST = 1e100  # no quantity is larger, and squares and quotients of such figures are still finite
 _STEPS = 400
 _NORMAL_FROM_DOF = 1e5
 _FAR, _FAR_FROM_DOF = 12.0, 30.0
@@ -89,16 +90,33 @@ def _percent(value: Any, where: str) -> None:
         raise wrong(where, value, "above 0 and below 100")
 
 
+def _figure(value: Any, where: str) -> None:
+    is_number(value, where)
+    if abs(value) > _LARGEST:
+        raise wrong(where, value, f"at most {_LARGEST:g}")
+
+
+def _size(value: Any, where: str) -> None:
+    _figure(value, where)
+    if value < 1 / _LARGEST:
+        raise wrong(where, value, f"{1 / _LARGEST:g} or more")
+
+
+def _contribution(value: Any, where: str) -> None:
+    _figure(value, where)
+    is_seconds(value, where)
+
+
 _SHAPE = has_keys(
     {
-        "expanded": is_positive,
-        "k": is_positive,
+        "expanded": _size,
+        "k": _size,
         "dof": optional(_dof),
         "coverage_pct": _percent,
         "rule": one_of(RULES),
         "risk_pct": optional(_percent),
-        "accept_low": optional(is_number),
-        "accept_high": optional(is_number),
+        "accept_low": optional(_figure),
+        "accept_high": optional(_figure),
         "tur": optional(is_positive),
         "required_tur": optional(is_seconds),
         "conformity_probability": _probability,
@@ -109,7 +127,7 @@ _SHAPE = has_keys(
                     "name": is_text,
                     "kind": one_of(("A", "B")),
                     "distribution": is_text,
-                    "standard": is_seconds,
+                    "standard": _contribution,
                     "dof": optional(_dof),
                 }
             )
@@ -140,6 +158,8 @@ def check_uncertainty(entry: Mapping[str, Any], where: str) -> None:
     value = entry["value"]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(f"{where}.value", value, "a finite number, since it has an uncertainty")
+    for key in ("value", "low", "high"):
+        optional(_figure)(entry[key], f"{where}.{key}")
     judged = _Judged(float(value), entry["low"], entry["high"], held)
     judged.check_ends(place)
     judged.check_figures(place)

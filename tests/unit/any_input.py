@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 Result = TypeVar("Result")
@@ -185,6 +186,11 @@ _PIECES = (
     b"\xc3",
     b"\x1a",
 )
+
+
+def one_in(share: int) -> settings:
+    """Return settings with a share of the examples that the profile asks for, for what takes its time."""
+    return settings(max_examples=max(settings.default.max_examples // share, 5))
 
 
 def read_or_refuse(
