@@ -12,6 +12,7 @@ from mfg.errors import StationError
 from mfg.untrusted import printable, quoted
 
 MAX_INTEGER = 2**63 - 1  # what the index can hold
+LONGEST_S = 1e9  # 30 years: no run and no warm-up is longer
 
 Check = Callable[[Any, str], None]
 
@@ -55,10 +56,10 @@ def is_number(value: Any, where: str) -> None:
 
 
 def is_seconds(value: Any, where: str) -> None:
-    """Refuse what is no time span: a finite number, 0 or more."""
+    """Refuse what is no time span: a number, 0 to `LONGEST_S`."""
     is_number(value, where)
-    if value < 0:
-        raise wrong(where, value, "0 or more")
+    if not 0 <= value <= LONGEST_S:
+        raise wrong(where, value, f"0 or more, and at most {LONGEST_S:g}")
 
 
 def is_positive(value: Any, where: str) -> None:

@@ -104,7 +104,8 @@ def _size(value: Any, where: str) -> None:
 
 def _contribution(value: Any, where: str) -> None:
     _figure(value, where)
-    is_seconds(value, where)
+    if value < 0:
+        raise wrong(where, value, "0 or more")
 
 
 _SHAPE = has_keys(
