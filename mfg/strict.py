@@ -23,7 +23,7 @@ _NOTHING = object()
 _MESSAGE_CHARACTERS = 400
 # A text may not hold what no path, no terminal and no file takes: control characters, half characters.
 _NOT_IN_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NODES = {yaml.MappingNode: "a table", yaml.SequenceNode: "a list"}
+_NODES: dict[type[yaml.Node], str] = {yaml.MappingNode: "a table", yaml.SequenceNode: "a list"}
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from mfg.errors import StationError
+from mfg.untrusted import SETTINGS_LIMIT_BYTES, parse_toml, read_bounded
 
 SCHEMA = 1
 _TABLES = Path(__file__).with_name("accuracy_tables.toml")
@@ -238,7 +238,7 @@ def accuracy_tables(path: Path = _TABLES) -> Mapping[str, AccuracyTable]:
         StationError: The file is missing, is not TOML, or a table is not complete; names it and the key.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(read_bounded(path, SETTINGS_LIMIT_BYTES))
     except (OSError, ValueError) as error:
         raise StationError(f"{path}: cannot be read: {error}.", _REINSTALL) from error
     if data.get("schema") != SCHEMA or not isinstance(data.get("meter"), dict):

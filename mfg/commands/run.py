@@ -21,7 +21,9 @@ from mfg.runner.signals import stop_requested
 from mfg.runner.supervisor import Supervisor
 from mfg.runner.terminal import TerminalDisplay, show_verdict
 from mfg.station import Station, load_station
+from mfg.untrusted import parse_json, read_bounded
 
+_MEMORY_LIMIT_BYTES = 4096
 LIMITS_FILE = Path(__file__).resolve().parents[1] / "limits" / "ct6.toml"
 
 
@@ -53,11 +55,12 @@ def run(console: Console, station_path: Path, request: RunRequest) -> int:
 def with_last_unit(station: Station, request: RunRequest) -> RunRequest:
     """Add the slot's last unit to a request, so that `r` can repeat it."""
     try:
-        data = json.loads(_last_unit_file(station, request.slot).read_text(encoding="utf-8"))
+        data = parse_json(read_bounded(_last_unit_file(station, request.slot), _MEMORY_LIMIT_BYTES))
         last = (str(data["assembly"]), str(data["serial"]))
+        parse_bar_codes(*last)
     except FileNotFoundError:
         return request
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, UsageError):
         return request  # a memory aid that cannot be read is no reason to stop the line
     return replace(request, last_scanned=last)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -91,6 +92,7 @@ ALTER TABLE measurements ADD COLUMN conformity_probability REAL;
 ALTER TABLE measurements ADD COLUMN verdict TEXT;                -- of the decision rule
 """,
 )
+_VERSION = re.compile(r"[0-9]{1,4}")
 _ASK_ENGINEER = "Tell the engineer; the records themselves are not touched."
 
 
@@ -214,7 +216,7 @@ class RecordIndex:
         row = None
         if "meta" in tables:
             row = self._connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-        if row is None or not str(row[0]).isdecimal():
+        if row is None or not _VERSION.fullmatch(str(row[0])):
             raise StationError(f"{self.path} is a database, but not an index of records.", _ASK_ENGINEER)
         version = int(row[0])
         if version > SCHEMA_VERSION:

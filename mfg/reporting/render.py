@@ -39,6 +39,7 @@ from mfg.reporting import charts
 from mfg.reporting.calibration_facts import instrument_rows, register_rows
 from mfg.reporting.calibration_view import calibration_view, close_degrees, has_points, quantity_title
 from mfg.reporting.point_charts import block_chart
+from mfg.untrusted import read_bounded
 
 MAX_PICTURE_BYTES = 4 * 1024 * 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -213,9 +214,7 @@ def _picture_data(entry: AttachmentEntry, folder: Path) -> bytes | None:
     if safe_file_name(entry["file"]) != entry["file"] or path.is_symlink():
         return None
     try:
-        if path.stat().st_size > MAX_PICTURE_BYTES:
-            return None
-        data = path.read_bytes()
-    except OSError:
+        data = read_bounded(path, MAX_PICTURE_BYTES)
+    except (OSError, ValueError):
         return None
     return data if data.startswith(_PNG) and sha256_hex(data) == entry["sha256"] else None

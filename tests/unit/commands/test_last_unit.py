@@ -31,5 +31,6 @@ def test_the_last_unit_is_added_and_every_other_wish_is_kept(tmp_path):
 def test_a_memory_that_is_not_there_or_broken_is_none(tmp_path):
     station = SimpleNamespace(records_folder=tmp_path)
     assert with_last_unit(station, REQUEST) == REQUEST
-    (tmp_path / "last-unit-slot2.json").write_text("{")
-    assert with_last_unit(station, REQUEST) == REQUEST
+    for broken in ("{", "[" * 100_000, "[]", '{"assembly": "x", "serial": "SN00000007"}', " " * 10_000_000):
+        (tmp_path / "last-unit-slot2.json").write_text(broken)
+        assert with_last_unit(station, REQUEST) == REQUEST

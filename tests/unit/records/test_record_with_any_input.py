@@ -219,6 +219,17 @@ def test_any_text_for_a_serial_number_finds_nothing_or_is_refused(store, text):
         read_or_refuse(lambda: index.serial_of_mac(text), StationError)
 
 
+@pytest.mark.parametrize("version", ["\u0662", "9" * 5000, "-1", "", "2.0"])
+def test_a_version_of_the_index_that_is_no_number_is_refused(store, tmp_path, version):
+    shutil.copytree(store, tmp_path / "records")
+    connection = sqlite3.connect(tmp_path / "records" / INDEX_FILE)
+    connection.execute("UPDATE meta SET value = ?", (version,))
+    connection.commit()
+    connection.close()
+    with pytest.raises(StationError, match="not an index of records"):
+        RecordIndex(tmp_path / "records")
+
+
 def test_records_that_are_no_records_are_listed_and_never_counted(store, tmp_path):
     shutil.copytree(store, tmp_path / "records")
     unit = tmp_path / "records" / "SN00001823"
