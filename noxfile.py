@@ -63,6 +63,23 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try the parsers' properties on thousands of new examples, then fuzz by coverage where atheris runs.
+
+    Seconds for the second part: `nox -s fuzz -- 600`. What it finds becomes a named test.
+    """
+    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    many = ["--hypothesis-profile=fuzz", "--timeout=3600"]
+    session.run("pytest", "-n", "2", "tests/unit", "-k", "any_input or untrusted or restorable", *many)
+    session.run("python", "-m", "pip", "install", "-q", "atheris", success_codes=[0, 1], silent=True)
+    if session.run("python", "-c", "import atheris", success_codes=[0, 1], silent=True):
+        session.warn("atheris has no wheel for this Python: the parsers were not fuzzed by coverage.")
+        return
+    seconds = session.posargs[0] if session.posargs else "120"
+    session.run("python", "tests/fuzz/parsers.py", session.create_tmp(), f"-max_total_time={seconds}")
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
     session.install("-e", ".[emulator]")

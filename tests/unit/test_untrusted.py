@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +127,22 @@ def test_reads_up_to_the_limit_and_not_beyond(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="not a regular file"):
         read_bounded(tmp_path / "pipe", 9)
+
+
+# What the station wrote itself: a configuration it has just masked, and its journal.
+OWN_TEXT = {"mfg/phases/store_calibration.py", "mfg/records/journal.py"}
+# The runner talks to its own child; the emulated bench to itself.
+LEFT_OUT = ("mfg/emulator/", "mfg/runner/")
+
+
+def test_no_other_module_of_the_station_parses_json_or_toml():
+    root = Path(__file__).parents[2]
+    found = {
+        str(path.relative_to(root))
+        for path in (root / "mfg").rglob("*.py")
+        if re.search(
+            r"\b(?:json\.loads?|tomllib\.loads?|yaml\.(?:safe_)?load)\(", path.read_text(encoding="utf-8")
+        )
+    }
+    others = {path for path in found if not path.startswith(LEFT_OUT)}
+    assert others <= {"mfg/untrusted.py", *OWN_TEXT}
