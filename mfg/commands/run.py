@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mfg.commands.bench_of import bench_of, front_end_of
 from mfg.commands.recover import close_killed_runs
+from mfg.errors import UsageError
 from mfg.limits import load_limits
 from mfg.records.labels import parse_bar_codes
 from mfg.records.outcomes import EXIT_CODES

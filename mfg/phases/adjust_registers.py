@@ -14,6 +14,7 @@ from mfg.clock import BenchClock
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
+from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.load_points import LoadBench, require_believable
 from mfg.readings.notes import note_dwell
 from mfg.readings.paired import Dwell, read_unpaired
@@ -99,7 +100,7 @@ def _solve(
     test: htf.TestApi,
     sheet: Traveller,
     dwell: Dwell,
-    old: dict[str, object],
+    old: HeldValues,
     zeros_a: dict[int, float],
     station: Station,
 ) -> Solved:
@@ -127,7 +128,7 @@ def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
 
 
 def _voltage_values(
-    test: htf.TestApi, sheet: Traveller, dwell: Dwell, old: dict[str, object], standard: ReferenceStandard
+    test: htf.TestApi, sheet: Traveller, dwell: Dwell, old: HeldValues, standard: ReferenceStandard
 ) -> dict[str, int]:
     """Solve one gain per chip from its three ports, which share one voltage input."""
     values: dict[str, int] = {}
@@ -136,7 +137,7 @@ def _voltage_values(
         measured_v = mean([port.voltage_v for port in means])
         reference_v = standard.corrected("voltage", mean([port.reference_v for port in means]))
         key = f"{chip}_VOLTAGE_GAIN"
-        sheet.old_gains[chip] = int(str(old[key]))
+        sheet.old_gains[chip] = old.word(key)
         values[key] = gain(reference_v, measured_v, sheet.old_gains[chip])
         test.measurements[f"{chip.lower()}_voltage_before_pct"] = error_pct(measured_v, reference_v)
         test.measurements[f"{chip.lower()}_voltage_gain_counts"] = values[key]
@@ -147,14 +148,14 @@ def _current_values(
     test: htf.TestApi,
     sheet: Traveller,
     dwell: Dwell,
-    old: dict[str, object],
+    old: HeldValues,
     port: int,
     expected_a: float,
     zero_a: float,
 ) -> dict[str, int]:
     measured_a = dwell.means(port).current_a
     offset = offset_for_zero(zero_a, sheet.limits.rule("zero_without_offset_a"), CURRENT_OFFSET_A_PER_COUNT)
-    gain_old = int(str(old[f"CT{port}_IGAIN"]))
+    gain_old = old.word(f"CT{port}_IGAIN")
     sheet.old_gains[f"CT{port}"] = gain_old
     # The offset is added after the gain, so the gain is solved for what is left without it.
     gain_new = gain(expected_a - offset * CURRENT_OFFSET_A_PER_COUNT, measured_a, gain_old)
@@ -187,7 +188,7 @@ def _write(api: DutApi, sheet: Traveller, solved: Solved) -> bool:
     else:
         api.init_chips()
     after = api.config()
-    return all(int(after[key]) == value for key, value in solved.values.items())
+    return all(after.word(key) == value for key, value in solved.values.items())
 
 
 def _chip_registers(values: dict[str, int]) -> dict[str, dict[int, int]]:

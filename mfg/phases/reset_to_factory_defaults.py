@@ -18,10 +18,10 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
     traveller.sheet.about_to("reset the WiFi configuration")
     unit.api.reset_wifi()
     configuration = unit.api.config()
-    wifi = configuration["WIFI"]
-    names = [configuration[f"CT{port}_NAME"] for port in PORTS]
-    test.measurements["wifi_configured"] = wifi["WIFI_CFG"]
-    test.measurements["wifi_ssid"] = wifi["SSID"]
-    test.measurements["active"] = configuration["ACTIVE"]
-    test.measurements["names_empty"] = not any([*names, configuration["YDEV_UNIT_NAME"]])
+    wifi = configuration.part("WIFI")
+    names = [configuration.text(f"CT{port}_NAME") for port in PORTS]
+    test.measurements["wifi_configured"] = wifi.flag("WIFI_CFG")
+    test.measurements["wifi_ssid"] = wifi.text("SSID")
+    test.measurements["active"] = configuration.flag("ACTIVE")
+    test.measurements["names_empty"] = not any([*names, configuration.text("YDEV_UNIT_NAME")])
     traveller.sheet.report_progress("factory defaults", 1, 1)

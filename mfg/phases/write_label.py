@@ -18,4 +18,4 @@ def write_label(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) 
     traveller.sheet.about_to("write the label")
     unit.api.set_config({"ASSY": label})
     test.measurements["label"] = label
-    test.measurements["label_read_back"] = unit.api.config()["ASSY"] == label
+    test.measurements["label_read_back"] = unit.api.config().text("ASSY") == label
