@@ -174,6 +174,7 @@ class Station:
     wifi_credentials: Path
     operator_front_end: str
     records_folder: Path
+    key_folder: Path  # of the key that signs the chain of records
     images_folder: Path
     erase_image: str
     micropython_image: str
@@ -336,7 +337,7 @@ _SCHEMA = {
         keys={"front_end": Key(str, choices=("terminal", "emulated"))},
         default={"front_end": "terminal"},
     ),
-    "records": Key("map", keys={"folder": Key(str, form=_TEXT)}),
+    "records": Key("map", keys={"folder": Key(str, form=_TEXT), "key_folder": Key(str, default=_NO_PATH)}),
     "images": Key("map", keys={"folder": Key(str), "erase": Key(str), "micropython": Key(str)}),
     "certificates": Key(str, default=_NO_PATH),
     "emulated_bench": Key(
@@ -381,7 +382,8 @@ def load_station(path: Path) -> Station:
             f"{path}: 'load_channel', 'identification_channel' and every 'supply_channel' must differ, "
             f"not {quoted(channels)}."
         )
-    identity = data["station"]
+    identity, records = data["station"], data["records"]
+    records_folder = folder / records["folder"]
     credentials = data["wifi"]["credentials_file"]
     return Station(
         path=path,
@@ -400,7 +402,8 @@ def load_station(path: Path) -> Station:
         uncertainty=BenchUncertainty(**data["uncertainty"]),
         wifi_credentials=folder / credentials if credentials else Path(),
         operator_front_end=data["operator"]["front_end"],
-        records_folder=folder / data["records"]["folder"],
+        records_folder=records_folder,
+        key_folder=folder / (records["key_folder"] or records_folder.parent / "keys"),
         images_folder=folder / data["images"]["folder"],
         erase_image=data["images"]["erase"],
         micropython_image=data["images"]["micropython"],

@@ -19,6 +19,7 @@ from mfg.fixtures.serial_port import is_present
 from mfg.fixtures.thermometer import Thermometer
 from mfg.fixtures.visa_link import VisaLink
 from mfg.limits import load_limits
+from mfg.records.chain import RecordChain
 from mfg.runner.credentials import wifi_credentials
 from mfg.runner.emulated_bench import running_bench
 from mfg.station import Slot, Station, load_station
@@ -48,6 +49,7 @@ def _examine(console: Console, station: Station, clock: BenchClock) -> int:
         ("power switch and load watchdog", lambda: _switch(station, clock)),
         ("thermometer", lambda: _thermometer(station, clock)),
         ("disk", lambda: _disk(station)),
+        ("chain of records", lambda: _chain(station)),
     ]
     checks += [(f"slot {slot.number}", _slot_check(slot, clock)) for slot in station.slots]
     wrong = 0
@@ -128,6 +130,12 @@ def _disk(station: Station) -> str:
     if free < MIN_FREE_BYTES:
         raise StationError(f"{station.records_folder}: {free / 1e6:.0f} MB free.", "Make room.")
     return f"{station.records_folder}, {free / 1e9:.1f} GB free"
+
+
+def _chain(station: Station) -> str:
+    chain = RecordChain(station.records_folder, station.key_folder)
+    chain.require_ready()
+    return f"{chain.head().sequence} lines, signed"
 
 
 def _slot_check(slot: Slot, clock: BenchClock) -> Callable[[], str]:

@@ -31,7 +31,7 @@ PRIVATE = 0o600  # for whatever holds a unit's configuration
 
 _SERIAL = re.compile(r"SN[0-9]{1,8}")
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}Z-[0-9a-f]{6}")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _DISK_ACTION = "Free space on the disk and check its rights, then run the unit again."
 
@@ -110,7 +110,7 @@ def safe_file_name(name: str, fallback: str = "attachment") -> str:
         Letters, digits, dot, hyphen and underscore only, starting with a letter or digit, at most 120 long.
     """
     safe = _UNSAFE.sub("_", name).strip("._-")[:120].rstrip(".")
-    return safe if _FILE_NAME.fullmatch(safe) else fallback
+    return safe if FILE_NAME.fullmatch(safe) else fallback
 
 
 def sha256_hex(data: bytes) -> str:
@@ -247,7 +247,7 @@ class RunFolder:
         Raises:
             UsageError: `name` is not a plain, safe file name.
         """
-        if not _FILE_NAME.fullmatch(name):
+        if not FILE_NAME.fullmatch(name):
             raise UsageError(f"{quoted(name)} is not a file name for a run folder.")
         return self.path / name
 

@@ -1,4 +1,7 @@
-"""Close a run that was killed: what its journal tells becomes its record, INTERRUPTED."""
+"""Close a run that was killed: what its journal tells becomes its record, INTERRUPTED.
+
+A run that was on record by then stays as it is, and is only finished.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from mfg.errors import MfgError, StationError, UsageError
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
 from mfg.plans.ct6 import recovery_plan
+from mfg.records.chain import RecordChain
 from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
 from mfg.records.index import RecordIndex
 from mfg.records.journal import STORE, Journal, Story, read_journal
@@ -30,7 +34,7 @@ from mfg.runner.log import RunLog
 from mfg.runner.request import RunRequest
 from mfg.runner.run_facts import known_at_begin, known_of_unit
 from mfg.runner.session import STORING_WALL_S, WATCHED_WALL_S, Display
-from mfg.runner.storing import put_on_record
+from mfg.runner.storing import finish, put_on_record
 from mfg.station import SlotContext, Station, WifiCredentials
 from mfg.version import __version__
 
@@ -78,9 +82,13 @@ def recover_run(
         StationError: The record could not be stored; the journal stays for the next attempt.
     """
     story = read_journal(journal_path)
+    chain = RecordChain(station.records_folder, station.key_folder)
     with RunLocks(station.records_folder) as locks, RunLog(secrets=()) as log:
         if not locks.claim_run(story.run_id):
             raise UsageError(f"The run {story.run_id} is under way.", "Wait for its end.")
+        finished = finish(chain, journal_path)
+        if finished is not None:
+            return finished
         folder = RunFolder.reopen(station.records_folder, _serial(story), story.run_id)
         archived = _Archived()
         if not unsafe and not stop.is_set():
@@ -92,7 +100,7 @@ def recover_run(
         record = build_record([*story.phases, *archived.phases], context)
         journal = Journal.reopen(journal_path)
         try:
-            put_on_record(station.records_folder, folder, record, journal)
+            put_on_record(chain, folder, record, journal)
         finally:
             journal.release()
     return folder.path

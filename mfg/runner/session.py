@@ -21,6 +21,7 @@ from mfg.limits import LimitSet
 from mfg.plans.ct6 import ct6_plan
 from mfg.plans.plan import Plan
 from mfg.readings.notes import CSV_HEAD
+from mfg.records.chain import RecordChain
 from mfg.records.from_openhtf import (
     PhaseTiming,
     own_view,
@@ -123,6 +124,7 @@ class UnitRun:
         self._facts: dict[str, Any] = {}
         self._troubles: list[str] = []
         self._locks = RunLocks(station.records_folder)
+        self._chain = RecordChain(station.records_folder, station.key_folder)
         self._log = RunLog(secrets=(credentials.passphrase,))
         self._front_end = front_end
         self._sheet = new_traveller(
@@ -144,6 +146,7 @@ class UnitRun:
         with self._locks, self._log:
             self._locks.claim_slot(self._request.slot)
             self._locks.claim_run(self._run_id)
+            self._chain.require_ready()
             require_clock(self._station.records_folder, self._started)
             if self._request.mode.calibrate:
                 fit = require_fit_bench(self._station, self._limits, self._request, self._started.date())
@@ -300,7 +303,7 @@ class UnitRun:
         )
         record = build_record(phases, final, own_view(execution.test_record))
         self._display.working(STORING_WALL_S)
-        stored = put_on_record(self._station.records_folder, folder, record, self._require_journal())
+        stored = put_on_record(self._chain, folder, record, self._require_journal())
         return RunResult(stored, folder.path, bench_s)
 
     def _run_context(self, plan: Plan, bench_s: float, wall_s: float) -> RunContext:

@@ -122,6 +122,7 @@ class BenchStation:
         (self.folder / ".bench" / "unit1").mkdir(parents=True)
         shutil.copyfile(other.folder / FLASH, self.folder / FLASH)
         shutil.copytree(other.folder / "records", self.folder / "records")
+        shutil.copytree(other.folder / "keys", self.folder / "keys")
         return self
 
     def command_line(self, *arguments):

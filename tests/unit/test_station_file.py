@@ -95,6 +95,13 @@ class TestOptionalParts:
         path = changed(tmp_path, "  adaptor: ", "  adaptor_serial: A-0042\n  adaptor: ")
         assert load_station(path).adaptor_serial == "A-0042"
 
+    def test_the_stations_key_lies_beside_the_records_unless_it_says_where(self, tmp_path):
+        assert load_station(SHIPPED).key_folder == SHIPPED.parent / "keys"
+        path = changed(tmp_path, "records: {folder: records}", "records: {folder: a/b, key_folder: safe}")
+        assert load_station(path).key_folder == tmp_path / "safe"
+        path = changed(tmp_path, "records: {folder: records}", "records: {folder: a/b}")
+        assert load_station(path).key_folder == tmp_path / "a" / "keys"
+
     def test_a_station_without_an_emulated_bench_is_a_real_one(self, tmp_path):
         text = SHIPPED.read_text().split("emulated_bench:")[0]
         assert not load_station(write(tmp_path, text)).emulated
