@@ -9,7 +9,7 @@ from mfg.records.record import Record
 from mfg.records.run_folder import CERTIFICATE_FILE, write_atomic
 from mfg.reporting.calibration_facts import instrument_rows
 from mfg.reporting.calibration_view import calibration_view, quantity_title
-from mfg.reporting.render import record_sha256, render_page
+from mfg.reporting.render import chain_link, record_sha256, render_page
 
 # What the page is called, and what it states, by outcome; other outcomes judge nobody and get no page.
 _TITLES = {
@@ -62,6 +62,7 @@ def render_certificate(record: Record, folder: Path | None = None) -> str:
         quantity_title=quantity_title,
         stored=any(column.point == "stored" for column in view.columns),
         record_sha256=record_sha256(folder),
+        link=chain_link(record, folder),
     )
 
 

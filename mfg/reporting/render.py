@@ -17,7 +17,9 @@ from markupsafe import Markup
 
 from mfg.data_files import data_file, data_folder
 from mfg.errors import StationError
+from mfg.records.chain import RecordChain
 from mfg.records.figures import probability_figure, uncertainty_figure
+from mfg.records.links import Link
 from mfg.records.record import (
     ABORTED,
     ERROR,
@@ -145,6 +147,7 @@ def render_report(record: Record, folder: Path | None = None) -> str:
         pictures=pictures,
         missing_pictures=missing,
         record_sha256=record_sha256(folder),
+        link=chain_link(record, folder),
     )
 
 
@@ -191,6 +194,17 @@ def record_sha256(folder: Path | None) -> str:
         return sha256_hex(path.read_bytes()) if path is not None and path.is_file() else ""
     except OSError as error:
         raise StationError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def chain_link(record: Record, folder: Path | None) -> Link | None:
+    """Return the run's line in the chain of records, None while it has none.
+
+    It holds its own number, hash and key for good, so a report that is made again is the same.
+
+    Raises:
+        StationError: The chain cannot be read.
+    """
+    return RecordChain(folder.parent.parent).link_of(record["run_id"]) if folder is not None else None
 
 
 def _pictures(record: Record, folder: Path | None) -> tuple[Sequence[Picture], Sequence[str]]:
