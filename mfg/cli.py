@@ -128,6 +128,22 @@ def _summary(console: Console, args: argparse.Namespace) -> int:
     return summary(console, args.station, args.emulated)
 
 
+def _verify(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands import integrity
+
+    return integrity.verify(console, args.station, args.head, args.key)
+
+
+def _backup(console: Console, args: argparse.Namespace) -> int:
+    from mfg.commands import integrity
+
+    if args.check:
+        return integrity.check(console, args.file, args.head, args.key)
+    if args.head or args.key:
+        raise UsageError("--head and --key belong to --check.", "A new backup is verified by itself.")
+    return integrity.backup(console, args.station, args.file)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mfg", description="Manufacturing test and calibration station.", epilog=EXIT_CODES
@@ -159,7 +175,17 @@ def _parser() -> argparse.ArgumentParser:
     add("summary", "units, first-pass yield, failures and time by phase", _summary).add_argument(
         "--emulated", action="store_true", help="count runs on emulated benches too"
     )
+    _add_kept(add("verify", "find records that were changed; works offline", _verify))
+    backup = add("backup", "write all that is on record into one verified archive", _backup)
+    backup.add_argument("file", type=Path, metavar="FILE")
+    backup.add_argument("--check", action="store_true", help="verify an archive instead of writing one")
+    _add_kept(backup)
     return parser
+
+
+def _add_kept(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--head", default="", metavar="SHA256", help="a head that was kept elsewhere")
+    sub.add_argument("--key", default="", metavar="PUBLIC", help="the station's public key, kept elsewhere")
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
