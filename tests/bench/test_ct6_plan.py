@@ -1,23 +1,30 @@
 """Whole plans on the emulated bench, judged against the plant's truth."""
 
+import dataclasses
 import hashlib
 import json
 import stat
 
 import pytest
-from bench_station import BenchStation
+from bench_station import FLASH, BenchStation
+from secret_search import PROCESSES, files_with, forms_in, processes_of
 
 from mfg.emulator.config import InstrumentsConfig
+from mfg.emulator.typical import typical_unit
+from mfg.records.chain import RecordChain
+from mfg.records.run_folder import sha256_hex
 
 GOOD_ERROR_PCT = 0.1
+PASSPHRASE = 'bench "only" p\\ss/phrase+5% <&>'  # every form that it may take differs from the plain one
 
 
 @pytest.fixture(scope="module")
 def passed(tmp_path_factory):
     """One good unit, run once as a user would; the bench stays up for the tests to look at the unit."""
     perfect = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
-    station = BenchStation(tmp_path_factory.mktemp("passed"), instruments=perfect)
-    with station.bench() as bench:
+    unit = dataclasses.replace(typical_unit(7, 1), passphrase=PASSPHRASE)
+    station = BenchStation(tmp_path_factory.mktemp("passed"), instruments=perfect, unit=unit)
+    with processes_of(station.folder) as station.processes, station.bench() as bench:
         ended = station.run()
         assert ended.exit_code == 0, ended.output
         all_off = station.all_off()
@@ -60,12 +67,55 @@ def test_the_factory_file_is_the_units_own_with_sixteen_keys(passed):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_no_file_of_a_run_holds_the_wifi_passphrase(passed):
+def test_nothing_that_a_run_wrote_or_showed_holds_the_wifi_passphrase(passed):
     station, *_rest, ended = passed
-    passphrase = "bench-only-passphrase"
-    for path in [*ended.folder.rglob("*"), station.folder / "records" / "index.sqlite"]:
-        assert passphrase.encode() not in path.read_bytes(), path
-    assert passphrase not in ended.output
+    # Where it must be: at the station, in the emulated access point and in the memory of the emulated unit.
+    known = {".bench/wifi.toml", ".bench/bench-config.json", "plant.json", FLASH.as_posix()}
+    found = files_with(station.folder, PASSPHRASE)
+    assert set(found) <= known, found
+    assert "JSON" in found[".bench/wifi.toml"]
+    assert forms_in(ended.output.encode(), PASSPHRASE) == []
+
+
+@pytest.mark.skipif(not PROCESSES.is_dir(), reason="this system shows no process's argv and environment")
+def test_no_process_of_a_run_shows_the_wifi_passphrase(passed):
+    station, *_rest = passed
+    shown = b"\n".join(station.processes)
+    assert b"mfg\0run\0--assembly" in shown
+    assert b"mfg.emulator\0unit" in shown
+    assert forms_in(shown, PASSPHRASE) == []
+
+
+def test_only_its_owner_can_read_what_holds_a_units_configuration(passed):
+    station, *_rest, ended = passed
+    private = [
+        path
+        for pattern in ("*.cfg", "*log*", "*journal*", "*.pem")
+        for folder in (ended.folder, station.folder / "records", station.folder / "keys")
+        for path in folder.glob(pattern)
+    ]
+    assert {path.suffix for path in private} >= {".cfg", ".txt", ".pem"}
+    for path in private:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_the_run_is_on_record_and_its_pages_print_head_and_key(passed):
+    station, *_rest, ended = passed
+    records = station.folder / "records"
+    link = RecordChain(records).link_of(ended.folder.name)
+    assert link.record_sha256 == sha256_hex((ended.folder / "record.json").read_bytes())
+    assert {path.name for path in ended.folder.iterdir()} == {
+        *link.files,
+        "record.json",
+        "report.html",
+        "certificate.html",
+    }
+    verified = station.command("verify", "--head", link.sha256, "--key", link.key)
+    assert verified.returncode == 0, verified.stdout
+    for name in ("report.html", "certificate.html"):
+        page = (ended.folder / name).read_text()
+        assert link.sha256 in page
+        assert link.key in page
 
 
 def test_the_report_is_self_contained_and_marked_as_emulated(passed):

@@ -1,6 +1,7 @@
 """What a run leaves out, what it does with a unit that was here before, and what it asks."""
 
 import json
+import stat
 
 from bench_station import ADJUST, LABELS, VERIFY, BenchStation
 
@@ -41,6 +42,8 @@ def test_without_calibration_a_unit_leaves_uncalibrated_and_what_it_held_is_arch
     assert ended.value("archive_unit", "unit_state") == "calibrated"
     assert QUESTION in (ended.folder / "log.txt").read_text()
     assert (ended.folder / "archive_factory.cfg").read_bytes() == factory
+    for name in ("archive_factory.cfg", "archive_this.machine.cfg", "log.txt"):
+        assert stat.S_IMODE((ended.folder / name).stat().st_mode) == 0o600, name
     archived = json.loads((ended.folder / "archive_this.machine.cfg").read_text())
     assert archived["WIFI"]["PASSWD"] != PASSPHRASE
     assert not list(ended.folder.glob("ASY*_factory.cfg"))
