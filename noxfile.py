@@ -85,6 +85,7 @@ def benchmarks(session: nox.Session) -> None:
     session.install("-e", ".[emulator]")
     session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000")
     session.run("python", "benchmarks/journal_cost.py")
+    session.run("python", "benchmarks/chain_of_records.py", "--runs", "10000")
     session.run("python", "benchmarks/loader_speed.py", "--backend", "unix", *session.posargs)
     if os.environ.get("MFG_UF2_DIR"):
         session.run("python", "benchmarks/loader_speed.py", "--backend", "rp2040", *session.posargs)

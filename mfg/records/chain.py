@@ -44,6 +44,7 @@ CHAIN_FILE = "chain.jsonl"
 HEADS_FOLDER = "heads"
 TORN_PREFIX = "chain-torn-"  # a piece of a line that was cut off, kept
 RENDERED = (REPORT_FILE, CERTIFICATE_FILE)  # made from the record, and made again by `mfg report`
+MAX_REASON = 2000  # characters; a line has a limit
 LOCK_TIMEOUT_S = 30.0  # an append takes milliseconds; whoever holds it longer hangs
 
 _LOG = logging.getLogger("mfg.records")
@@ -100,9 +101,11 @@ class RecordChain:
         """
         record_sha256, files = self._hashes(record, folder)
         with self.locked():
-            last = self._last_whole_line()
+            last, torn = self._tail()
             key = self._key(last)
-            self._require_signed(last, key)
+            self._require_as_left(last, torn, key)
+            if torn:
+                self._move_aside(torn, last)
             earlier = self.link_of(record["run_id"])
             if earlier is not None and not reason:
                 raise StationError(f"Run {record['run_id']} is on record already.", _VERIFY)
@@ -116,7 +119,7 @@ class RecordChain:
                 record_sha256=record_sha256,
                 files=files,
                 supersedes=earlier.sequence if earlier else None,
-                reason=reason if earlier else "",
+                reason=reason[:MAX_REASON] if earlier else "",
                 key=key.public,
                 previous=last.sha256 if last else START,
             )
@@ -160,8 +163,8 @@ class RecordChain:
                 behind the last line. Nothing was changed.
         """
         with self.locked():
-            last, _torn = self._tail()
-            self._require_signed(last, self._key(last), mend=False)
+            last, torn = self._tail()
+            self._require_as_left(last, torn, self._key(last), mend=False)
         if last and self._utc() < last.utc:
             raise StationError(
                 f"The clock shows {self._utc()}, but {last.utc} when run {last.run_id} was put on record.",
@@ -224,49 +227,35 @@ class RecordChain:
             )
         return key
 
-    def _require_signed(self, last: Link | None, key: StationKey, mend: bool = True) -> None:
+    def _require_as_left(self, last: Link | None, torn: bytes, key: StationKey, mend: bool = True) -> None:
         """Refuse a chain that is not as this station left it.
 
-        The newest signature is of the last line, or of the one before when the station was stopped between
-        the line and its signature; then, to mend, the last line is signed now.
+        The newest signature is of the last line. A piece behind it is then of an append that was never
+        confirmed, for an append ends with the signature of its line. Or the station was stopped between a
+        line and its signature; then nothing stands behind it and, to mend, the line is signed now.
         """
         newest = max(read_heads(self.root), key=lambda head: head.sequence, default=None)
-        signed = newest.sequence if newest else 0
-        count = last.sequence if last else 0
+        signed, head = (newest.sequence, newest.head) if newest else (0, START)
+        count, end = (last.sequence, last.sha256) if last else (0, START)
         genuine = newest is None or (newest.key == key.public and newest.is_genuine)
-        if last and genuine and signed == count - 1 and last.previous == (newest.head if newest else START):
-            if mend:
-                self._sign(last, key)
+        if genuine and (signed, head) == (count, end):
             return
-        if not genuine or signed != count or (newest and last and newest.head != last.sha256):
+        if not genuine or torn or last is None or (signed, head) != (count - 1, last.previous):
             raise StationError(
                 f"{self.path} ends at line {count}; the newest signature is of line {signed} and does not "
                 "fit it: it was changed by someone else.",
                 _VERIFY,
             )
+        if mend:
+            self._sign(last, key)
 
-    def _last_whole_line(self) -> Link | None:
-        """Return the last line; a piece behind it is cut off when it is provably of an append that failed.
-
-        An append ends with the signature of its line. So a piece behind a line that is signed as the newest
-        was never confirmed to anybody; any other piece is refused.
-        """
-        last, torn = self._tail()
-        if not torn:
-            return last
-        signed = max((head.sequence for head in read_heads(self.root)), default=0)
-        count = last.sequence if last else 0
-        if signed != count:
-            raise StationError(
-                f"{self.path} ends in a piece of a line, and line {signed} is signed: it was cut short by "
-                "someone else.",
-                _VERIFY,
-            )
-        kept = self.root / f"{TORN_PREFIX}{count + 1}-{self._utc().replace(':', '')}.txt"
+    def _move_aside(self, torn: bytes, last: Link | None) -> None:
+        """Move a piece of a line, of an append that was cut short, into a file of its own."""
+        number = last.sequence + 1 if last else 1
+        kept = self.root / f"{TORN_PREFIX}{number}-{self._utc().replace(':', '')}.txt"
         write_atomic(kept, torn, PRIVATE)
         self._cut(self.path.stat().st_size - len(torn))
         _LOG.warning("an append to %s had been cut short: %d bytes moved to %s", self.path, len(torn), kept)
-        return last
 
     def _tail(self) -> tuple[Link | None, bytes]:
         """Return the last whole line, None for an empty chain, and what stands behind it."""

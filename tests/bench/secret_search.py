@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROCESSES = Path("/proc")
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.25
 
 
 def forms(secret):

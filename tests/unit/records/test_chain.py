@@ -247,7 +247,7 @@ class TestCrash:
         station.run()
         cut = content(station)[:-10]
         station.chain.path.write_bytes(cut)
-        with pytest.raises(StationError, match="cut short by someone else"):
+        with pytest.raises(StationError, match="changed by someone else"):
             station.run()
         assert content(station) == cut
 
