@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfg.errors import StationError
-from mfg.records.chain import CHAIN_FILE, HEADS_FOLDER, RecordChain, folder_hashes, whole_lines
+from mfg.records.chain import CHAIN_FILE, HEADS_FOLDER, RecordChain, folder_hashes, is_covered, whole_lines
 from mfg.records.links import MAX_LINE_BYTES, START, Link, SignedHead, read_head, read_link
 from mfg.records.run_folder import RECORD_FILE, run_folders, sha256_hex
 
@@ -96,7 +96,8 @@ def snapshot_of(root: Path) -> Snapshot:
     try:
         with lock:
             size = chain.stat().st_size if chain.exists() else 0
-            heads = {path.name: _start_of(path) for path in sorted(root.glob(f"{HEADS_FOLDER}/*"))}
+            paths = sorted(root.glob(f"{HEADS_FOLDER}/*"))
+            heads = {path.name: _start_of(path) for path in paths if is_covered(path.name)}
     except OSError as error:
         raise StationError(f"{root} cannot be read: {error}.", "Check the disk and its rights.") from error
     return Snapshot(chain, size, heads, runs, lambda folder: folder_hashes(root, folder))

@@ -109,6 +109,12 @@ class TestCleanRecords:
         (going_on / "windows.csv").write_text("")
         assert verified(root).findings == []
 
+    def test_what_a_power_cut_left_half_written_is_no_finding(self, copy_of_good):
+        root = copy_of_good()
+        for folder in (root / "heads", root / links(root)[0].folder):
+            (folder / ".2026-11-21.json.0a1b2c3d.tmp").write_text("{")
+        assert verified(root).findings == []
+
     def test_a_folder_without_any_record_is_clean(self, tmp_path):
         assert verified(tmp_path).findings == []
 
