@@ -96,6 +96,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_thousand_runs_leave_no_memory_thread_or_handle_behind(tmp_path):
     for _ in range(SETTLED_AFTER):
         assert run_once(tmp_path) == "PASS"
