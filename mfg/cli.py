@@ -10,6 +10,7 @@ from typing import IO, cast
 
 from rich.console import Console
 
+from mfg.commands.run_arguments import add_run_arguments
 from mfg.errors import DutError, MfgError, UsageError
 from mfg.runner.lasting_stream import LastingStream
 from mfg.version import __version__
@@ -42,36 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(console: Console, args: argparse.Namespace) -> int:
     from mfg.commands.run import run
-    from mfg.plans.plan import Mode
-    from mfg.runner.request import RunRequest
+    from mfg.commands.run_arguments import request_of
 
-    if bool(args.serial) != bool(args.assembly):
-        raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
-    mode = Mode(calibrate=not args.no_cal, defaults=not args.no_default, ports=_ports(args.ports))
-    request = RunRequest(
-        mode=mode,
-        slot=args.slot,
-        scanned=(args.assembly, args.serial) if args.serial else None,
-        erase_calibrated=args.erase_calibrated,
-        operator=args.operator,
-        past_due_by=args.past_due_by,
-        uncertainty_waived_by=args.uncertainty_waived_by,
-        firmware=_firmware_folder(args.firmware) if args.firmware else None,
-    )
-    return run(console, args.station, request)
-
-
-def _ports(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError as error:
-        raise UsageError(f"--ports {text}: give numbers from 1 to 6, separated by commas.") from error
-
-
-def _firmware_folder(path: Path) -> Path:
-    if not (path / "main.py").is_file():
-        raise UsageError(f"--firmware {path}: no firmware is there.", "Give the folder that holds main.py.")
-    return path.resolve()
+    return run(console, args.station, request_of(args))
 
 
 def _bench(console: Console, args: argparse.Namespace) -> int:
@@ -162,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    _add_run(add("run", "test and calibrate one unit", _run))
+    add_run_arguments(add("run", "test and calibrate one unit", _run))
     _add_actions(add("bench", "the emulated bench by hand", _bench), common)
     _add_images(add("firmware", "the UF2 images of this station", _firmware), common)
     add("doctor", "check everything that a run needs", _doctor)
@@ -186,26 +160,6 @@ def _parser() -> argparse.ArgumentParser:
 def _add_kept(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--head", default="", metavar="SHA256", help="a head that was kept elsewhere")
     sub.add_argument("--key", default="", metavar="PUBLIC", help="the station's public key, kept elsewhere")
-
-
-def _add_run(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--assembly", default="", metavar="CODE", help="assembly bar code, e.g. ASY0398V03.2")
-    run.add_argument("--serial", default="", metavar="CODE", help="serial number bar code, e.g. SN00001823")
-    run.add_argument("--slot", type=int, default=1, metavar="N", help="slot, as engraved (default 1)")
-    run.add_argument("--no-cal", action="store_true", help="leave the unit uncalibrated")
-    run.add_argument("--no-default", action="store_true", help="leave the test network on the unit")
-    run.add_argument("--ports", default="1,2,3,4,5,6", metavar="LIST", help="ports to calibrate, e.g. 1,2")
-    run.add_argument("--erase-calibrated", action="store_true", help="erase a calibrated unit without asking")
-    run.add_argument(
-        "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
-    )
-    run.add_argument(
-        "--past-due-by", default="", metavar="NAME", help="who lets an instrument past its due date be used"
-    )
-    run.add_argument(
-        "--uncertainty-waived-by", default="", metavar="NAME", help="who lets too uncertain limits be judged"
-    )
-    run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
 
 
 def _add_actions(bench: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

@@ -30,7 +30,9 @@ from mfg.phases.verify_no_load import verify_no_load
 from mfg.phases.verify_points import verify_points
 from mfg.phases.verify_stored import verify_stored
 from mfg.phases.write_label import write_label
-from mfg.plans.plan import BindPlugs, Mode, Plan, PlanBuilder
+from mfg.plans.ct6_jobs import JOB_NODES
+from mfg.plans.mode import FULL, Mode
+from mfg.plans.plan import BindPlugs, Plan, PlanBuilder
 
 
 def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequence[str] = POINTS) -> Plan:
@@ -43,7 +45,21 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequen
         points: Names of the load points that the bench can set.
     """
     build = PlanBuilder(limits, mode, bind_plugs, points)
-    nodes = [
+    nodes = _full(build, mode) if mode.job == FULL else JOB_NODES[mode.job](build)
+    return Plan(
+        "CT6",
+        nodes,
+        build.cases,
+        tuple(build.teardowns),
+        mode.calibration,
+        build.evaluated,
+        build.optional,
+    )
+
+
+def _full(build: PlanBuilder, mode: Mode) -> list[Any]:
+    """Bring a unit from a blank flash to a finished one."""
+    return [
         build.case(1000, identify_unit),
         htf.PhaseGroup(
             # No setup phases: OpenHTF leaves out the teardown of a group whose setup raised or was aborted.
@@ -66,15 +82,6 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequen
             teardown=[build.teardown(14900, switch_supply_off)],
         ),
     ]
-    return Plan(
-        "CT6",
-        nodes,
-        build.cases,
-        tuple(build.teardowns),
-        mode.calibration,
-        build.evaluated,
-        build.optional,
-    )
 
 
 def recovery_plan(limits: LimitSet, bind_plugs: BindPlugs) -> Plan:

@@ -10,46 +10,11 @@ import openhtf as htf
 
 from mfg.errors import UsageError
 from mfg.limits import LimitSet
-from mfg.limits.loader import POINTS, PORTS
+from mfg.limits.loader import POINTS
 from mfg.limits.measurements import bind_limits
+from mfg.plans.mode import Mode
 
 BindPlugs = Callable[[htf.PhaseDescriptor], htf.PhaseDescriptor]
-
-
-@dataclass(frozen=True)
-class Mode:
-    """What a run is to do.
-
-    Attributes:
-        calibrate: False leaves the unit uncalibrated.
-        defaults: False leaves the test network's configuration on the unit.
-        ports: The ports that are identified, adjusted and verified.
-    """
-
-    calibrate: bool = True
-    defaults: bool = True
-    ports: tuple[int, ...] = PORTS
-
-    def __post_init__(self) -> None:
-        if not self.ports or any(port not in PORTS for port in self.ports):
-            raise UsageError(f"--ports {self.ports}: a CT6 has ports 1 to 6; name at least one.")
-
-    @property
-    def name(self) -> str:
-        """The mode as records name it."""
-        words = ["full" if self.calibrate else "no-cal"]
-        if self.calibrate and self.ports != PORTS:
-            words.append("ports-" + "".join(map(str, self.ports)))
-        if not self.defaults:
-            words.append("no-default")
-        return " ".join(words)
-
-    @property
-    def calibration(self) -> str:
-        """What the unit is afterwards: "all", "partly" or "none"."""
-        if not self.calibrate:
-            return "none"
-        return "all" if self.ports == PORTS else "partly"
 
 
 @dataclass

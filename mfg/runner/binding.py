@@ -85,6 +85,8 @@ def new_traveller(
         scanned=request.scanned,
         last_scanned=request.last_scanned,
         erase_calibrated=request.erase_calibrated,
+        address=request.mode.address,
+        cycles=request.mode.cycles,
         keep=calls.keep,
         claim_mac=calls.claim_mac,
         claim_serial=calls.claim_serial,

@@ -34,5 +34,6 @@ def expectation_of(plan: Plan, left_out: Collection[tuple[str, str]] = ()) -> Ex
     for group in htf.PhaseSequence(tuple(plan.nodes)).filter_by_type(htf.PhaseGroup):
         before = [phase.name for part in (group.setup, group.main) if part for phase in part.all_phases()]
         for phase in group.teardown.all_phases() if group.teardown else ():
-            guarded[phase.name] = before
+            if phase.name in plan.teardowns:
+                guarded[phase.name] = before
     return Expectation(declared, guarded, plan.calibration, evaluated)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mfg.plans.plan import Mode
+from mfg.plans.mode import Mode
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from mfg.commands.run import with_last_unit
-from mfg.plans.plan import Mode
+from mfg.plans.mode import Mode
 from mfg.runner.session import RunRequest
 
 REQUEST = RunRequest(

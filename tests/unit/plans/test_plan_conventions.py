@@ -18,7 +18,8 @@ from mfg.errors import UsageError
 from mfg.limits import Limit, load_limits
 from mfg.phases.write_label import write_label
 from mfg.plans.ct6 import ct6_plan, recovery_plan
-from mfg.plans.plan import Mode, Plan, PlanBuilder
+from mfg.plans.mode import POWER_CYCLE, RESET_WIFI, SETUP_WIFI, Mode
+from mfg.plans.plan import Plan, PlanBuilder
 from mfg.runner.execute import check_plan
 from mfg.runner.promise import expectation_of
 
@@ -55,10 +56,17 @@ def phases_of(plan: Plan) -> list[htf.PhaseDescriptor]:
     return list(htf.PhaseSequence(tuple(plan.nodes)).all_phases())
 
 
+JOBS = [
+    Mode(job=POWER_CYCLE, address="10.0.0.2", cycles=2),
+    Mode(job=SETUP_WIFI),
+    Mode(job=RESET_WIFI, address="10.0.0.2"),
+]
 FULL = plan_for(Mode())
 RECOVERY = recovery_plan(LIMITS, unbound)
 EVERY_PHASE = {
-    phase.name: phase for plan in (*(plan_for(mode) for mode in MODES), RECOVERY) for phase in phases_of(plan)
+    phase.name: phase
+    for plan in (*(plan_for(mode) for mode in [*MODES, *JOBS]), RECOVERY)
+    for phase in phases_of(plan)
 }
 
 
@@ -264,6 +272,7 @@ class TestEveryPhase:
 
     def test_is_named_for_what_it_does(self, name):
         verbs = "identify switch archive erase load check write prepare adjust verify store reset"
+        verbs += " cycle configure"
         assert name.split("_")[0] in verbs.split()
         assert EVERY_PHASE[name].func.__name__ == name
 

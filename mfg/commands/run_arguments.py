@@ -1,0 +1,125 @@
+"""The arguments of `mfg run`; `mfg/cli.py` hands them over. The original tool's spellings are taken too."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mfg.errors import UsageError
+from mfg.plans.mode import (
+    FULL,
+    POWER_CYCLE,
+    RESET_WIFI,
+    SETUP_WIFI,
+    Mode,
+)
+from mfg.runner.request import RunRequest
+
+ALL_PORTS = "1,2,3,4,5,6"
+MOST_CYCLES = 40  # about 20 s each; what a phase may take is bounded
+_JOBS = {"setup_wifi": SETUP_WIFI, "reset_wifi": RESET_WIFI, "power_cycle": POWER_CYCLE}
+
+
+def add_run_arguments(run: argparse.ArgumentParser) -> None:
+    """Describe what `mfg run` takes."""
+    run.add_argument("--assembly", default="", metavar="CODE", help="assembly bar code, e.g. ASY0398V03.2")
+    run.add_argument("--serial", default="", metavar="CODE", help="serial number bar code, e.g. SN00001823")
+    run.add_argument("--slot", type=int, default=1, metavar="N", help="slot, as engraved (default 1)")
+    run.add_argument("--operator", default="", metavar="NAME", help="who is at the station, for the record")
+    run.add_argument("-a", "--address", default="", metavar="ADDR", help="address of a running unit")
+    _flag(run, "--no-cal", "leave the unit uncalibrated")
+    _flag(run, "--no-default", "leave the test network on the unit")
+    run.add_argument(
+        "--ports",
+        "-c",
+        "--cal_ports",
+        default=ALL_PORTS,
+        metavar="LIST",
+        help="1,2 or all",
+    )
+    _flag(run, "--erase-calibrated", "erase a calibrated unit without asking")
+    run.add_argument(
+        "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
+    )
+    for option, text in (
+        ("--past-due-by", "who lets an instrument past its due date be used"),
+        ("--uncertainty-waived-by", "who lets too uncertain limits be judged"),
+    ):
+        run.add_argument(option, default="", metavar="NAME", help=text)
+    _add_jobs(run)
+
+
+def _add_jobs(run: argparse.ArgumentParser) -> None:
+    group = run.add_argument_group("jobs other than the full test, one at a time")
+    for option, text in (
+        ("--setup-wifi", "write the test network to a unit over USB"),
+        ("--reset-wifi", "take the network out of a running unit (-a)"),
+    ):
+        _flag(group, option, text)
+    group.add_argument(
+        "--power-cycle",
+        "--power_cycle",
+        type=int,
+        default=0,
+        metavar="N",
+        help="cycle a running unit's power (-a) N times and report how it takes it",
+    )
+
+
+def _flag(parser: argparse._ActionsContainer, option: str, text: str) -> None:
+    """Add a flag under its name and under the same name with underscores."""
+    names = dict.fromkeys([option, "--" + option[2:].replace("-", "_")])
+    parser.add_argument(*names, action="store_true", help=text)
+
+
+def request_of(args: argparse.Namespace) -> RunRequest:
+    """Return what the arguments ask for.
+
+    Raises:
+        UsageError: They contradict each other; nothing was touched.
+    """
+    if bool(args.serial) != bool(args.assembly):
+        raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
+    asked = [job for name, job in _JOBS.items() if getattr(args, name, None)]
+    if len(asked) > 1:
+        raise UsageError(f"--{' and --'.join(asked)} cannot be done in one run.", "Do one after the other.")
+    job = asked[0] if asked else FULL
+    if job != FULL and (args.no_cal or args.no_default or args.erase_calibrated):
+        raise UsageError(f"--no-cal, --no-default and --erase-calibrated do not go with --{job}.")
+    mode = Mode(
+        calibrate=not args.no_cal,
+        defaults=not args.no_default,
+        ports=_ports(args.ports),
+        job=job,
+        address=args.address,
+        cycles=_cycles(args.power_cycle),
+    )
+    return RunRequest(
+        mode=mode,
+        slot=args.slot,
+        scanned=(args.assembly, args.serial) if args.serial else None,
+        erase_calibrated=args.erase_calibrated,
+        operator=args.operator,
+        past_due_by=args.past_due_by,
+        uncertainty_waived_by=args.uncertainty_waived_by,
+        firmware=_firmware_folder(args.firmware) if args.firmware else None,
+    )
+
+
+def _cycles(count: int) -> int:
+    if not 0 <= count <= MOST_CYCLES:
+        raise UsageError(f"--power-cycle {count}: give a number from 1 to {MOST_CYCLES}.")
+    return count
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(part) for part in (ALL_PORTS if text == "all" else text).split(",")}))
+    except ValueError as error:
+        raise UsageError(f"--ports {text}: give numbers from 1 to 6, separated by commas.") from error
+
+
+def _firmware_folder(path: Path) -> Path:
+    if not (path / "main.py").is_file():
+        raise UsageError(f"--firmware {path}: no firmware is there.", "Give the folder that holds main.py.")
+    return path.resolve()

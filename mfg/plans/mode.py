@@ -1,0 +1,68 @@
+"""What a run is to do: its job, and what belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mfg.errors import UsageError
+from mfg.limits.loader import PORTS
+
+FULL = "full"  # from a blank flash to a finished unit
+SETUP_WIFI = "setup-wifi"
+RESET_WIFI = "reset-wifi"
+POWER_CYCLE = "power-cycle"
+JOBS = (FULL, SETUP_WIFI, RESET_WIFI, POWER_CYCLE)
+NEED_ADDRESS = (RESET_WIFI, POWER_CYCLE)
+
+ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a run is to do.
+
+    Attributes:
+        calibrate: False leaves the unit uncalibrated.
+        defaults: False leaves the test network's configuration on the unit.
+        ports: The ports that are identified, adjusted and verified.
+        job: One of `JOBS`.
+        address: Of a running unit, for the jobs that need one.
+        cycles: Number of power cycles of a study.
+    """
+
+    calibrate: bool = True
+    defaults: bool = True
+    ports: tuple[int, ...] = PORTS
+    job: str = FULL
+    address: str = ""
+    cycles: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.ports or any(port not in PORTS for port in self.ports):
+            raise UsageError(f"--ports {self.ports}: a CT6 has ports 1 to 6; name at least one.")
+        if self.job not in JOBS:
+            raise UsageError(f"There is no job {self.job!r}.", f"One of {', '.join(JOBS)}.")
+        if self.job in NEED_ADDRESS and not self.address:
+            raise UsageError(f"--{self.job} needs a unit on the network.", "Give its address with -a ADDR.")
+
+    @property
+    def name(self) -> str:
+        """The mode as records name it."""
+        words = [self.job if self.job != FULL or self.calibrate else "no-cal"]
+        if self.calibration == PARTLY:
+            words.append("ports-" + "".join(map(str, self.ports)))
+        if self.job == FULL and not self.defaults:
+            words.append("no-default")
+        return " ".join(words)
+
+    @property
+    def adjusts(self) -> bool:
+        """Whether the unit is compared with the reference and adjusted."""
+        return self.job == FULL and self.calibrate
+
+    @property
+    def calibration(self) -> str:
+        """What the calibration is afterwards: "all", "partly" or "none" adjusted, or "untouched"."""
+        if self.adjusts:
+            return ALL if self.ports == PORTS else PARTLY
+        return NONE if self.job == FULL else UNTOUCHED
