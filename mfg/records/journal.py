@@ -83,8 +83,12 @@ class Journal:
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise _refused(path, error) from error
-        if torn:
-            os.write(handle, b"\n")
+        try:
+            if torn:
+                os.write(handle, b"\n")
+        except OSError as error:
+            os.close(handle)
+            raise _refused(path, error) from error
         return cls(path, handle)
 
     def note(self, event: str, **facts: Any) -> None:

@@ -146,6 +146,21 @@ def test_a_cut_line_is_ended_before_a_reopened_journal_goes_on(tmp_path):
     assert json.loads(path.read_bytes().splitlines()[-1]) == {"event": "stored", "outcome": "INTERRUPTED"}
 
 
+def test_a_cut_line_that_a_full_disk_does_not_let_end_is_a_station_error(tmp_path, monkeypatch):
+    path = written(tmp_path)
+    cut = path.read_bytes()[:-5]
+    path.write_bytes(cut)
+
+    def full(*_arguments):
+        raise OSError(27, "File too large")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.os, "write", full)
+        with pytest.raises(StationError, match="File too large"):
+            Journal.reopen(path)
+    assert path.read_bytes() == cut
+
+
 def test_a_journal_that_is_gone_cannot_be_reopened_or_read(tmp_path):
     for use in (Journal.reopen, read_journal):
         with pytest.raises(StationError):
