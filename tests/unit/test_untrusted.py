@@ -129,8 +129,13 @@ def test_reads_up_to_the_limit_and_not_beyond(tmp_path):
         read_bounded(tmp_path / "pipe", 9)
 
 
-# What the station wrote itself: a configuration it has just masked, and its journal.
-OWN_TEXT = {"mfg/phases/store_calibration.py", "mfg/records/journal.py"}
+# What the station wrote itself and compares with what it would write: configuration, journal, chain.
+OWN_TEXT = {
+    "mfg/phases/store_calibration.py",
+    "mfg/records/chain.py",
+    "mfg/records/journal.py",
+    "mfg/records/links.py",
+}
 # The runner talks to its own child; the emulated bench to itself.
 LEFT_OUT = ("mfg/emulator/", "mfg/runner/")
 
