@@ -73,6 +73,7 @@ def adjust_registers(
     test.measurements["adjust_windows"] = dwell.count()
     _check_bundle(dwell, station, sheet)
     solved = _solve(test, sheet, dwell, unit.api.config(), zeros_a, station)
+    sheet.adjusted = solved.values
     test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
 
 

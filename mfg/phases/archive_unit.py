@@ -9,6 +9,13 @@ from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.unit_files import held_files
+from mfg.records.factory_file import (
+    CALIBRATION_NAME,
+    FACTORY_NAME,
+    MACHINE_NAME,
+    parse_calibration_file,
+    parse_factory_file,
+)
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -20,7 +27,7 @@ def archive_unit(
     port: UnitPortPlug,
     operator: OperatorPlug,
 ) -> None:
-    """Archive the unit's factory file, masked configuration and versions; ask before erasing a calibration.
+    """Archive the unit's calibration, masked configuration and versions; ask before erasing a calibration.
 
     Needs: supply on. Leaves: the unit as it was, its application interrupted when it had one.
     """
@@ -43,11 +50,10 @@ def archive_unit(
         test.logger.warning("the unit's files could not be read: %s", error)
     for name, content in kept.items():
         sheet.keep(f"archive_{name}", content)
-    calibrated = "factory.cfg" in kept
-    state = "calibrated" if calibrated else "uncalibrated" if "this.machine.cfg" in kept else "bare"
+    state = _state(test, kept)
     test.measurements["unit_state"] = state
     test.measurements["kept_files"] = len(kept)
-    if calibrated and not sheet.erase_calibrated and not _confirmed(sheet, port, operator):
+    if state == "calibrated" and not sheet.erase_calibrated and not _confirmed(sheet, port, operator):
         raise FixtureError(
             "The unit is calibrated and was not erased.", "Take it out, or start again and answer yes."
         )
@@ -57,3 +63,17 @@ def _confirmed(sheet: Traveller, port: UnitPortPlug, operator: OperatorPlug) -> 
     slot = port.slot_context.slot.number
     question = f"The unit in slot {slot} is calibrated already. Erase it all the same?"
     return operator.confirm(question, sheet.deadline_s("operator_s"))
+
+
+def _state(test: htf.TestApi, kept: dict[str, bytes]) -> str:
+    """Return what the unit is by its files; a calibration that is cut short is none."""
+    if FACTORY_NAME not in kept:
+        return "uncalibrated" if MACHINE_NAME in kept else "bare"
+    try:
+        parse_factory_file(kept[FACTORY_NAME])
+        if CALIBRATION_NAME in kept:
+            parse_calibration_file(kept[CALIBRATION_NAME], kept[FACTORY_NAME])
+    except DutError as error:
+        test.logger.warning("the unit's calibration is damaged: %s", error)
+        return "damaged"
+    return "calibrated"

@@ -6,16 +6,18 @@ import openhtf as htf
 
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.limits.loader import PORTS
+from mfg.readings.stored import stored_files
 
 
 @htf.PhaseOptions(timeout_s=60)
 @htf.plug(traveller=TravellerPlug, unit=UnitApiPlug)
 def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -> None:
-    """Reset the WiFi configuration and audit the rest.
+    """Reset the WiFi configuration and audit the rest, the calibration byte for byte.
 
     Needs: the unit on the network. Leaves: defaults stored; they are in force at the next power-up.
     """
-    traveller.sheet.about_to("reset the WiFi configuration")
+    sheet = traveller.sheet
+    sheet.about_to("reset the WiFi configuration")
     unit.api.reset_wifi()
     configuration = unit.api.config()
     wifi = configuration.part("WIFI")
@@ -24,4 +26,6 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
     test.measurements["wifi_ssid"] = wifi.text("SSID")
     test.measurements["active"] = configuration.flag("ACTIVE")
     test.measurements["names_empty"] = not any([*names, configuration.text("YDEV_UNIT_NAME")])
-    traveller.sheet.report_progress("factory defaults", 1, 1)
+    in_force = all(configuration.word(key) == value for key, value in sheet.adjusted.items())
+    test.measurements["calibration_unchanged"] = in_force and stored_files(unit.api) == sheet.stored_files
+    sheet.report_progress("factory defaults", 1, 1)

@@ -10,28 +10,24 @@ import openhtf as htf
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.records.factory_file import masked_machine_config, parse_factory_file
-from mfg.records.journal import STORE
-
-FACTORY_FILE = "/factory.cfg"
+from mfg.readings.stored import stored_files
+from mfg.records.factory_file import FACTORY_NAME, masked_machine_config
 
 
 @htf.PhaseOptions(timeout_s=120)
 @htf.plug(traveller=TravellerPlug, unit=UnitApiPlug)
 def store_calibration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -> None:
-    """Let the unit write factory.cfg, keep it byte for byte, and keep the configuration key by key.
+    """Keep the verified files of the unit byte for byte, and its configuration key by key.
 
-    Needs: adjusted and verified gains in force. Leaves: factory.cfg on the unit and in the run folder.
+    The unit writes nothing any more: what is kept was read back after the power cycle and measured.
+
+    Needs: the calibration stored on the unit and verified. Leaves: its files in the run folder, equal.
     """
     sheet = traveller.sheet
-    sheet.about_to(STORE)
-    unit.api.save_factory()
-    first = unit.api.get_file(FACTORY_FILE).encode()
-    parse_factory_file(first)
-    stored = sheet.keep("factory.cfg", first)
-    second = unit.api.get_file(FACTORY_FILE).encode()
-    test.measurements["factory_sha256"] = hashlib.sha256(stored).hexdigest()
-    test.measurements["factory_equal"] = first == stored == second
+    held = stored_files(unit.api)
+    kept = {name: sheet.keep(name, content) for name, content in held.items()}
+    test.measurements["factory_sha256"] = hashlib.sha256(kept.get(FACTORY_NAME, b"")).hexdigest()
+    test.measurements["files_equal"] = bool(held) and sheet.stored_files == held == kept
     test.measurements["machine_equal"] = _keep_configuration(sheet, unit.api)
 
 

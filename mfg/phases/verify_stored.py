@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.calibration.windows import StopRule
 from mfg.errors import DutError, FixtureError
+from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import (
     PowerSwitchPlug,
     ReferenceMeterPlug,
@@ -13,16 +14,20 @@ from mfg.fixtures.plugs import (
     UnitApiPlug,
     UnitPortPlug,
 )
-from mfg.readings.evaluation import Evaluator
+from mfg.fixtures.traveller import Traveller
+from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
+from mfg.readings.paired import Dwell
 from mfg.readings.standard import bench_limits, bench_standard
+from mfg.readings.stored import holds, stored_files
 from mfg.readings.window_sources import window_source
 from mfg.records.journal import STORE
 
 OFF_TIMEOUT_S = 5.0
 POLL_S = 0.2
 OFF_V = 5.0
+PHASE_FEATURE, REGISTERS_FEATURE = "phase", "registers"
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -43,13 +48,20 @@ def verify_stored(
 ) -> None:
     """Let the unit store its calibration, take its supply away, and judge it again at the high point.
 
+    Its files are read back before and after, its registers after.
+
     Needs: verified registers in force, the load on. Leaves: the calibration in factory.cfg and in force.
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
     sheet.about_to(STORE)
     unit.api.save_factory()
+    written = stored_files(unit.api)
+    test.measurements["files_hold_adjusted"] = holds(written, sheet.unit_label, sheet.adjusted)
     test.measurements["returned_s"] = _cycle(traveller, unit, port, power)
+    sheet.stored_files = stored_files(unit.api)
+    test.measurements["files_survived"] = sheet.stored_files == written
+    _judge_registers(test, sheet, unit.api)
     rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
 
     def feed(done: int) -> None:
@@ -67,14 +79,46 @@ def verify_stored(
         bench_standard(station, sheet), bench_limits(station), station.conductor, point.range_a
     )
     for number in sheet.ports:
-        for quantity, evaluated in (
-            ("voltage", evaluator.voltage(dwell, number)),
-            ("current", evaluator.current(dwell, number)),
-        ):
-            name = f"port{number}_stored_{quantity}_error_pct"
-            limit = sheet.limits.limit("verify_stored", name)
-            sheet.evaluations["verify_stored", name] = evaluated.entry(limit)
-            test.measurements[name] = evaluated.value
+        _judge_port(test, sheet, evaluator, dwell, number)
+
+
+def _judge_registers(test: htf.TestApi, sheet: Traveller, api: DutApi) -> None:
+    """Compare the chips with what they held when they were adjusted, where the unit shows its registers."""
+    if REGISTERS_FEATURE not in sheet.features:
+        _leave_out(test, sheet, "registers_lost")
+        return
+    test.measurements["registers_lost"] = sum(
+        held[int(address, 16)] != value
+        for chip, registers in sheet.registers.items()
+        for held in [api.registers(chip)]
+        for address, value in registers.items()
+    )
+
+
+def _judge_port(test: htf.TestApi, sheet: Traveller, evaluator: Evaluator, dwell: Dwell, port: int) -> None:
+    stem = f"port{port}_stored"
+    found = {
+        f"{stem}_voltage_error_pct": evaluator.voltage(dwell, port),
+        f"{stem}_current_error_pct": evaluator.current(dwell, port),
+        f"{stem}_power_error_pct": evaluator.power(dwell, port),
+    }
+    if PHASE_FEATURE in sheet.features:
+        found[f"{stem}_phase_error_deg"] = evaluator.phase(dwell, port)
+    else:
+        _leave_out(test, sheet, f"{stem}_phase_error_deg")
+    for name, evaluated in found.items():
+        _set(test, sheet, name, evaluated)
+
+
+def _set(test: htf.TestApi, sheet: Traveller, name: str, evaluated: Evaluated) -> None:
+    limit = sheet.limits.limit("verify_stored", name)
+    sheet.evaluations["verify_stored", name] = evaluated.entry(limit)
+    test.measurements[name] = evaluated.value
+
+
+def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
+    test.measurements.set_measurement_outcome_to_skipped(name)
+    sheet.left_out.add(("verify_stored", name))
 
 
 def _cycle(traveller: TravellerPlug, unit: UnitApiPlug, port: UnitPortPlug, power: PowerSwitchPlug) -> float:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from mfg.fixtures.micropython_repl import MicroPythonRepl
-from mfg.records.factory_file import masked_machine_config
+from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME, MACHINE_NAME, masked_machine_config
 from mfg.untrusted import parse_json
 
 FILE_LIMIT_BYTES = 65536
-FACTORY_FILE, MACHINE_FILE = "/factory.cfg", "/this.machine.cfg"
+FACTORY_FILE = f"/{FACTORY_NAME}"
 
 
 def held_files(repl: MicroPythonRepl) -> dict[str, bytes]:
-    """Read factory file and masked configuration, each by its plain name, as far as the unit has them.
+    """Read the calibration's files and the masked configuration, by plain name, as far as the unit has them.
 
     Raises:
         DutError, FixtureError: The unit does not answer, or a file is longer than a configuration can be.
     """
-    kept: dict[str, bytes] = {}
-    if repl.exists(FACTORY_FILE):
-        kept["factory.cfg"] = repl.read_file(FACTORY_FILE, FILE_LIMIT_BYTES)
-    if repl.exists(MACHINE_FILE):
-        kept["this.machine.cfg"] = _masked(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
+    names = [name for name in (FACTORY_NAME, CALIBRATION_NAME, MACHINE_NAME) if repl.exists(f"/{name}")]
+    kept = {name: repl.read_file(f"/{name}", FILE_LIMIT_BYTES) for name in names}
+    if MACHINE_NAME in kept:
+        kept[MACHINE_NAME] = _masked(kept[MACHINE_NAME])
     return kept
 
 

@@ -191,3 +191,16 @@ def factory_file_name(label: UnitLabel, started: datetime.datetime) -> str:
 def machine_config_name(label: UnitLabel, started: datetime.datetime) -> str:
     """Name the stored machine configuration, `<file label>_<YYYYMMDDHHMMSS>_this.machine.cfg`."""
     return f"{file_stem(label, started)}_this.machine.cfg"
+
+
+def calibration_file_name(label: UnitLabel, started: datetime.datetime) -> str:
+    """Name the stored calibration file, `<file label>_<YYYYMMDDHHMMSS>_calibration.cfg`."""
+    return f"{file_stem(label, started)}_calibration.cfg"
+
+
+# How the run folder calls what a unit holds.
+UNIT_FILES = {
+    "factory.cfg": factory_file_name,
+    "calibration.cfg": calibration_file_name,
+    "this.machine.cfg": machine_config_name,
+}

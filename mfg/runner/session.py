@@ -30,7 +30,7 @@ from mfg.records.from_openhtf import (
 )
 from mfg.records.index import RecordIndex
 from mfg.records.journal import ACT, ERASE, KEPT, PHASE, Journal
-from mfg.records.labels import factory_file_name, machine_config_name, parse_unit_label
+from mfg.records.labels import UNIT_FILES, parse_unit_label
 from mfg.records.record import PhaseEntry, Record
 from mfg.records.run_context import RunContext, build_record
 from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
@@ -221,10 +221,8 @@ class UnitRun:
         """Store a file of the unit; names as ct6-interface 5.3 has them, owner-only for configurations."""
         folder = self._run_folder()
         file = name
-        if name in ("factory.cfg", "this.machine.cfg"):
-            label = parse_unit_label(self._sheet.file_label)
-            namer = factory_file_name if name == "factory.cfg" else machine_config_name
-            file = namer(label, self._started)
+        if name in UNIT_FILES:
+            file = UNIT_FILES[name](parse_unit_label(self._sheet.file_label), self._started)
         stored = folder.write(file, data, name, PRIVATE if file.endswith(".cfg") else PUBLIC)
         self._files.append(stored)
         self._require_journal().note(KEPT, name=stored.name, file=stored.file, sha256=stored.sha256)

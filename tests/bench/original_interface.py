@@ -92,6 +92,12 @@ def with_defaults(firmware: Path, defaults: Mapping[str, object]) -> Path:
     return firmware
 
 
+def with_addition(firmware: Path, module: str, text: str) -> Path:
+    """Let a module of a copied firmware end in some more code; returns the folder."""
+    _append(firmware / "app1" / module, text)
+    return firmware
+
+
 def paths_of(firmware: Path) -> set[str]:
     """Return the paths that a firmware's REST interface serves, without their slash."""
     return {path for path, _ in _handlers((firmware / "app1" / "rest.py").read_text(encoding="utf-8"))}

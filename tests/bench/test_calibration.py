@@ -50,7 +50,7 @@ def test_every_judged_value_carries_its_uncertainty_and_its_decision(calibrated)
         for entry in calibrated[1].phase(name)["measurements"]
     ]
     judged = [entry for entry in entries if entry["name"].endswith(("_error_pct", "_error_deg"))]
-    assert len(judged) == 6 * (3 * 3 + 1 + 2)
+    assert len(judged) == 6 * (3 * 3 + 1 + 3 + 1)
     for entry in judged:
         found = entry["uncertainty"]
         assert found["verdict"] == "PASS"

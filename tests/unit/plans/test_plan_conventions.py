@@ -155,13 +155,13 @@ class TestThePlan:
         errors = [name for name in expectation_of(FULL).measurements["verify_points"] if "_error_" in name]
         assert sorted(evaluated["verify_points"]) == sorted(errors)
         assert len(errors) == 6 * 10
-        assert len(evaluated["verify_stored"]) == 6 * 2
+        assert len(evaluated["verify_stored"]) == 6 * 4
 
     def test_lets_a_unit_do_without_its_phases_and_nothing_else(self):
         optional = {name for names in FULL.optional.values() for name in names}
-        assert optional == {f"port{n}_phase_counts" for n in range(1, 7)} | {
-            f"port{n}_high_phase_error_deg" for n in range(1, 7)
-        }
+        phases = ("phase_counts", "high_phase_error_deg", "stored_phase_error_deg")
+        of_ports = {f"port{n}_{name}" for n in range(1, 7) for name in phases}
+        assert optional == of_ports | {"registers_lost"}
 
     def test_measures_without_a_load_before_the_calibration_is_stored(self):
         assert FULL.cases["verify_stored"] < FULL.cases["verify_no_load"] < FULL.cases["store_calibration"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from typing import Any
@@ -13,7 +14,15 @@ from hypothesis import strategies as st
 from mfg.data_files import data_file
 from mfg.errors import DutError
 from mfg.records import factory_file
-from mfg.records.factory_file import FACTORY_KEYS, MASK, mask_secrets, parse_factory_file
+from mfg.records.factory_file import (
+    CALIBRATION_KEYS,
+    FACTORY_HASH_KEY,
+    FACTORY_KEYS,
+    MASK,
+    mask_secrets,
+    parse_calibration_file,
+    parse_factory_file,
+)
 
 json_values = st.recursive(
     st.none()
@@ -48,15 +57,17 @@ def test_reads_a_good_file_with_its_16_keys():
 
 def test_the_keys_and_the_mask_are_those_of_the_contract():
     contract = tomllib.loads(data_file("firmware", "contract.toml").read_text(encoding="utf-8"))
-    keys: list[str] = []
-    for name, entry in contract["keys"].items():
-        if entry.get("factory"):
-            keys += (
-                [name.replace("n_", f"{n}_", 1) for n in range(1, entry["count"] + 1)]
-                if "count" in entry
-                else [name]
-            )
-    assert sorted(keys) == sorted(FACTORY_KEYS)
+    for kind, expected in (("factory", FACTORY_KEYS), ("calibration", CALIBRATION_KEYS)):
+        keys: list[str] = []
+        for name, entry in contract["keys"].items():
+            if entry.get(kind):
+                keys += (
+                    [name.replace("n_", f"{n}_", 1) for n in range(1, entry["count"] + 1)]
+                    if "count" in entry
+                    else [name]
+                )
+        assert sorted(keys) == sorted(expected)
+    assert contract["firmware"]["calibration_hash_key"] == FACTORY_HASH_KEY
     assert contract["firmware"]["secret_mask"] == MASK
 
 
@@ -138,3 +149,45 @@ def test_a_password_never_survives_at_any_depth(config: dict[str, Any], password
     secret = f"\x01{password}"
     config["deep"] = [{"x": {"passwd": secret, "WIFI_PASSWORD": [secret]}}]
     assert json.dumps(secret)[1:-1] not in factory_file.masked_machine_config(config).decode()
+
+
+class TestACalibrationFile:
+    factory = b'{"ASSY": "x"}'
+
+    def good(self, **changes: Any) -> bytes:
+        values: dict[str, Any] = dict.fromkeys(CALIBRATION_KEYS, 7)
+        values[FACTORY_HASH_KEY] = hashlib.sha256(self.factory).hexdigest()
+        return encoded(values | changes)
+
+    def test_gives_its_14_values(self):
+        values = parse_calibration_file(self.good(), self.factory)
+        assert values == dict.fromkeys(CALIBRATION_KEYS, 7)
+        assert len(values) == 14
+
+    @pytest.mark.parametrize(
+        ("data", "problem"),
+        [
+            (b"", "is not JSON"),
+            (b"[]", "not a JSON object"),
+            (b"{}", "lacks CT1_PHASE"),
+            (b'{"CT1_PHASE": 1, "CT1_PHASE": 2}', "there twice"),
+            (b"x" * 20000, "20000 bytes"),
+        ],
+    )
+    def test_that_is_none_is_refused(self, data, problem):
+        with pytest.raises(DutError, match=problem) as caught:
+            parse_calibration_file(data, self.factory)
+        assert str(caught.value).startswith("calibration.cfg ")
+
+    @pytest.mark.parametrize(
+        ("key", "value", "problem"),
+        [
+            ("CT6_PGAIN", 65536, "CT6_PGAIN is 65536, outside 0..65535"),
+            ("CT1_PHASE", -1, "CT1_PHASE is -1"),
+            ("CS0_VOLTAGE_OFFSET", "7", "not a whole number"),
+            (FACTORY_HASH_KEY, "0" * 64, "belongs to another factory.cfg"),
+        ],
+    )
+    def test_with_a_value_that_cannot_be_is_refused(self, key, value, problem):
+        with pytest.raises(DutError, match=problem):
+            parse_calibration_file(self.good(**{key: value}), self.factory)

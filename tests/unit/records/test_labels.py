@@ -34,6 +34,7 @@ def test_names_the_files_of_a_run_by_label_and_utc():
     label = labels.parse_bar_codes("ASY0398V03.2", "SN00001823")
     stem = "ASY0398_V03.2000_SN00001823_20261120120354"
     assert labels.factory_file_name(label, STARTED) == f"{stem}_factory.cfg"
+    assert labels.calibration_file_name(label, STARTED) == f"{stem}_calibration.cfg"
     assert labels.machine_config_name(label, STARTED) == f"{stem}_this.machine.cfg"
     east = STARTED.astimezone(datetime.timezone(datetime.timedelta(hours=9)))
     assert labels.file_stem(label, east) == stem

@@ -1,0 +1,53 @@
+"""What a unit has stored of its calibration: the bytes of its files, and whether they hold what was adjusted.
+
+The files are judged by their bytes: `factory.cfg` and, of our firmware, `calibration.cfg` beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mfg.fixtures.dut_api import DutApi
+from mfg.records.factory_file import (
+    CALIBRATION_NAME,
+    FACTORY_NAME,
+    parse_calibration_file,
+    parse_factory_file,
+)
+
+
+def stored_files(api: DutApi) -> dict[str, bytes]:
+    """Read the files in which the unit keeps its calibration.
+
+    Returns:
+        Contents by name; a file that the unit does not have is absent.
+
+    Raises:
+        FixtureError: The unit cannot be reached, or stays silent.
+        DutError: A file is listed but cannot be read.
+    """
+    listed = api.file_list()
+    names = [name for name in (FACTORY_NAME, CALIBRATION_NAME) if f"/{name}" in listed]
+    return {name: api.get_file(f"/{name}").encode() for name in names}
+
+
+def holds(files: Mapping[str, bytes], label: str, adjusted: Mapping[str, int]) -> bool:
+    """Return whether the files are whole, belong together and to this unit, and hold every adjusted value.
+
+    Args:
+        files: As `stored_files` returns them.
+        label: The unit's label.
+        adjusted: Configuration values by key, as they were written.
+
+    Raises:
+        DutError: A file is cut short, or holds what it may not; names file and key.
+    """
+    if FACTORY_NAME not in files:
+        return False
+    factory = parse_factory_file(files[FACTORY_NAME])
+    stored = dict(factory.registers)
+    if CALIBRATION_NAME in files:
+        stored |= parse_calibration_file(files[CALIBRATION_NAME], files[FACTORY_NAME])
+    return factory.label.unit_text == label and all(
+        stored.get(key) == value for key, value in adjusted.items()
+    )
