@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import openhtf as htf
 
 from mfg.calibration.gains import error_pct
@@ -10,16 +12,23 @@ from mfg.calibration.windows import (
     NOMINAL_CURRENT_GAINS,
     NOMINAL_VOLTAGE_GAIN,
     StopRule,
+    check_first_window,
 )
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
+from mfg.fixtures.reference_meter import ReferenceMeter
 from mfg.fixtures.traveller import Traveller
 from mfg.limits.loader import PORTS
-from mfg.readings.paired import collect_windows, wait_until_stable
+from mfg.readings.load_points import reference_checks, require_believable
+from mfg.readings.paired import Dwell, collect_windows
+from mfg.readings.settling import Change, OnPoll, wait_until_stable, wait_until_switched
 from mfg.readings.window_sources import window_source
 
 IDENTIFYING = StopRule(wanted_ppm=1e6, least=3, most=LEAST_WINDOWS)  # 10 % is wide: three windows do
+STALE_PPM = 10_000  # from the other windows: a tenth of what a wrong conductor is
+LEAST_TURNS = 0.5  # below, a port sees no conductor: that is for its limit to say
 LEAST_A = 0.2  # from which on the identification conductor counts as on
 PHASE_FEATURE = "phase"
+NEAREST_PCT = 10.0  # half of the least distance between two conductors, 5 and 6 turns, and a little more
 PGA = 1  # of firmware 2.8 and later (ct6-interface 7.4)
 
 
@@ -37,24 +46,17 @@ def identify_ports(
     Needs: the load off. Leaves: nominal gains, no offsets and no phases in force, both conductors off.
     """
     sheet = traveller.sheet
-    clock = unit.slot_context.clock
     station = unit.slot_context.station
     sheet.features = unit.api.features()
     sheet.about_to("write nominal gains")
     unit.api.set_config(_nominal(sheet) | {"LINE_FREQ_HZ": station.line_frequency_hz})
     unit.api.init_chips()
-    settled_s = clock.now_s()
-    meter = reference.open()
-    power.switch.on(power.identification)
 
     def feed(done: int) -> None:
         power.switch.feed()
         sheet.report_progress("identify ports", done, IDENTIFYING.least)
 
-    wait_until_stable(meter, clock, LEAST_A, sheet.deadline_s("settle_s"), feed)
-    source = window_source(unit.api, clock, sheet.features, max(settled_s, clock.now_s()))
-    dwell = collect_windows(source, meter, clock, IDENTIFYING, sheet.deadline_s("dwell_s"), feed)
-    power.switch.off(power.identification)
+    dwell = _dwell(sheet, unit, power, reference.open(), feed)
     expected_sign = 1 if station.conductor.direction == "export" else -1
     for port in sheet.ports:
         means = dwell.means(port)
@@ -64,6 +66,44 @@ def identify_ports(
             means.current_a, port * means.reference_a
         )
         test.measurements[f"port{port}_direction"] = seen
+    test.measurements["port_order"] = _order(dwell, sheet.ports)
+
+
+def _dwell(
+    sheet: Traveller, unit: UnitApiPlug, power: PowerSwitchPlug, meter: ReferenceMeter, feed: OnPoll
+) -> Dwell:
+    """Take a short dwell with the identification conductor on, and switch it off."""
+    clock, station = unit.slot_context.clock, unit.slot_context.station
+    deadline = clock.deadline(sheet.deadline_s("settle_s"))
+    power.switch.on(power.identification)
+    change = wait_until_switched(
+        lambda: power.switch.measured_current_a(power.identification),
+        clock,
+        Change(LEAST_A, math.inf),
+        deadline,
+        feed,
+    )
+    wait_until_stable(meter, change, station.reference_meter.update_s, deadline, feed)
+    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    dwell = collect_windows(source, meter, clock, IDENTIFYING, sheet.deadline_s("dwell_s"), feed)
+    power.switch.off(power.identification)
+    ratios = {port: dwell.current_ratios(port) for port in sheet.ports}
+    reading = {port: found for port, found in ratios.items() if min(found[1:]) > LEAST_TURNS}
+    checks = reference_checks(dwell, float(station.line_frequency_hz))
+    require_believable([*checks, lambda: check_first_window(reading, STALE_PPM)])
+    return dwell
+
+
+def _order(dwell: Dwell, ports: tuple[int, ...]) -> str:
+    """Return the conductor that each port sees, by its turns: "-" for none, the port itself if untested."""
+    seen = []
+    for port in PORTS:
+        means = dwell.means(port)
+        turns = means.current_a / means.reference_a
+        nearest = min(PORTS, key=lambda number: abs(turns / number - 1))
+        within = abs(turns / nearest - 1) * 100 <= NEAREST_PCT
+        seen.append(str(port) if port not in ports else str(nearest) if within else "-")
+    return " ".join(seen)
 
 
 def _nominal(sheet: Traveller) -> dict[str, int]:

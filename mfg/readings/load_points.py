@@ -23,13 +23,15 @@ from mfg.errors import DutError, FixtureError, MfgError, StationError
 from mfg.fixtures.power_switch import PowerSwitch
 from mfg.fixtures.reference_meter import ReferenceMeter
 from mfg.limits.loader import PORTS
-from mfg.readings.paired import Dwell, OnPoll, collect_windows, wait_until_stable
+from mfg.readings.paired import Dwell, collect_windows
+from mfg.readings.settling import OnPoll, around, wait_until_stable, wait_until_switched
 from mfg.readings.window_sources import WindowSource
 from mfg.station import LoadPoint, Station
 
 REPEATED_SHARE = 2  # a steady load repeats readings by chance; a meter that holds gives nothing else
 STEP_FACTOR = 2.0  # a reading that sits between two steps scatters by half a step, not by its root of 12
-LEAST_SHARE = 0.5  # of a point's current from which on the load counts as on
+LEAST_SHARE = 0.5  # of a dwell's highest current below which the load went away
+Check = Callable[[], Finding | None]
 _ERRORS: dict[str, type[MfgError]] = {"dut": DutError, "fixture": FixtureError, "station": StationError}
 _ACTIONS = {
     "dut": "Reject the unit.",
@@ -51,26 +53,31 @@ class LoadBench:
     def go_to(self, point: LoadPoint, settle_s: float, on_poll: OnPoll) -> float:
         """Set the load to a point and wait until its current is stable.
 
-        The reference's range follows the current: never a current above its range.
+        The reference's range follows the current as the power switch measures it: never a current above it.
 
         Returns:
             The current at the reference, in A.
 
         Raises:
-            FixtureError: The current does not become stable within `settle_s`, or the switch fails.
-            StationError: The reference failed.
+            FixtureError: The current does not arrive or become stable within `settle_s`, or the switch fails.
+            StationError: The reference failed, or gives earlier readings.
         """
         channel = self.station.power_switch.load_channel
-        rising = self.switch.measured_current_a(channel) < point.current_a
-        if rising:
+        deadline, change = self.clock.deadline(settle_s), around(point.current_a)
+        before_a = self.switch.measured_current_a(channel)
+        if before_a < point.current_a:
             self._set_range(point.range_a)
         if len(self.station.load_points) > 1:
             self.switch.set_current(channel, point.current_a)
-        if not rising:
-            self._set_range(point.range_a)
         self.switch.on(channel)
-        least_a = point.current_a * LEAST_SHARE
-        return wait_until_stable(self.meter, self.clock, least_a, settle_s, on_poll)
+        if not change.reached(before_a):
+            change = wait_until_switched(
+                lambda: self.switch.measured_current_a(channel), self.clock, change, deadline, on_poll
+            )
+        if before_a >= point.current_a:
+            self._set_range(point.range_a)
+        update_s = self.station.reference_meter.update_s
+        return wait_until_stable(self.meter, change, update_s, deadline, on_poll)
 
     def _set_range(self, range_a: float) -> None:
         settings = self.station.reference_meter
@@ -85,26 +92,30 @@ class LoadBench:
         """
         dwell = collect_windows(source, self.meter, self.clock, rule, timeout_s, on_poll, self.ports)
         currents = {port: [window.current_a for window in dwell.windows[port]] for port in self.ports}
-
-        def ratios() -> dict[int, list[float]]:
-            return {port: dwell.current_ratios(port) for port in self.ports}
-
-        expected_hz = float(self.station.line_frequency_hz)
-        believable_ppm = _believable_scatter_ppm(dwell)
+        ratios = {port: dwell.current_ratios(port) for port in self.ports}
+        believable_ppm = _believable_scatter_ppm(dwell, self.ports)
+        later = {port: readings[1:] for port, readings in currents.items()}  # the first one may be stale
         require_believable(
             [
-                lambda: check_line_frequency(dwell.reference_frequency_hz, expected_hz),
-                lambda: check_line_frequency(dwell.frequency_hz, expected_hz),
-                lambda: check_reference_fresh(dwell.samples, len(dwell.samples) // REPEATED_SHARE),
-                lambda: check_mains_steady(dwell.samples),
+                *reference_checks(dwell, float(self.station.line_frequency_hz)),
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
-                lambda: check_currents_there(currents),
-                lambda: check_first_window(ratios(), believable_ppm),
-                lambda: check_scatter(ratios(), believable_ppm),
+                lambda: check_currents_there(later),
+                lambda: check_first_window(ratios, believable_ppm),
+                lambda: check_scatter(ratios, believable_ppm),
             ]
         )
         return dwell
+
+
+def reference_checks(dwell: Dwell, expected_hz: float) -> list[Check]:
+    """Return what is checked of the reference and the mains in every dwell."""
+    return [
+        lambda: check_line_frequency(dwell.reference_frequency_hz, expected_hz),
+        lambda: check_line_frequency(dwell.frequency_hz, expected_hz),
+        lambda: check_reference_fresh(dwell.samples, len(dwell.samples) // REPEATED_SHARE),
+        lambda: check_mains_steady(dwell.samples),
+    ]
 
 
 def check_load_stayed(samples: Sequence[Sample]) -> Finding | None:
@@ -136,16 +147,16 @@ def check_currents_there(currents_a: Mapping[int, Sequence[float]]) -> Finding |
     return None
 
 
-def _believable_scatter_ppm(dwell: Dwell) -> float:
+def _believable_scatter_ppm(dwell: Dwell, ports: Sequence[int]) -> float:
     """Return the scatter that paired windows may have: the load's, and that of the display steps."""
-    smallest_a = min(abs(dwell.means(port).current_a) for port in dwell.windows)
+    smallest_a = min(abs(dwell.means(port).current_a) for port in ports)
     if smallest_a == 0:
         return SCATTER_LIMIT_PPM
     steps_ppm = dwell.current_step_a / smallest_a / math.sqrt(12) * 1e6
     return math.hypot(SCATTER_LIMIT_PPM, STEP_FACTOR * steps_ppm)
 
 
-def require_believable(checks: Sequence[Callable[[], Finding | None]]) -> None:
+def require_believable(checks: Sequence[Check]) -> None:
     """Raise what the first check finds, by who must act; checks are given as functions without arguments."""
     for check in checks:
         finding = check()

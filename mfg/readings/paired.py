@@ -7,22 +7,19 @@ come from a `WindowSource`. Both are stamped with one clock. The two chips have 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct
+from mfg.calibration.pairing import Sample, interpolated, mean
 from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
-from mfg.errors import DutError, FixtureError, StationError
+from mfg.errors import DutError, StationError
 from mfg.fixtures.reference_meter import ReferenceMeter
 from mfg.limits.loader import PORTS
+from mfg.readings.settling import OnPoll
 from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, WindowSource
 
-STABLE_SPAN_PCT = 0.15  # of the last readings before a load counts as settled
-STABLE_READINGS = 5
 JOIN_WALL_S = 30.0
-
-OnPoll = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -266,40 +263,3 @@ def read_unpaired(
             )
         clock.sleep_s(source.poll_s)
     return found
-
-
-def wait_until_stable(
-    meter: ReferenceMeter, clock: BenchClock, least_a: float, timeout_s: float, on_poll: OnPoll
-) -> float:
-    """Wait until the reference current is on and stable.
-
-    Args:
-        meter: The reference, configured.
-        clock: The bench clock.
-        least_a: Current in A from which on the load counts as on, > 0.
-        timeout_s: Bench time for all of it, in s.
-        on_poll: Called after each reading; keeps a watchdog fed.
-
-    Returns:
-        The current at the reference, in A, mean of the last readings.
-
-    Raises:
-        FixtureError: It did not become stable within `timeout_s`.
-        StationError: The reference failed.
-    """
-    deadline = clock.deadline(timeout_s)
-    readings: list[float] = []
-    while not deadline.expired():
-        readings = [*readings[-(STABLE_READINGS - 1) :], meter.read().current_a]
-        on_poll(0)
-        if (
-            len(readings) == STABLE_READINGS
-            and min(readings) > least_a
-            and spread_pct(readings) < STABLE_SPAN_PCT
-        ):
-            return mean(readings)
-    last = ", ".join(f"{reading:.3f}" for reading in readings)
-    raise FixtureError(
-        f"The load's current did not become stable within {timeout_s:g} s; last readings {last} A.",
-        "Check the load, its switch and the conductor through the reference meter.",
-    )

@@ -39,7 +39,7 @@ INSTRUMENTS = [
     Case("meter_drops_connection", "prepare_load", "ERROR", "reference meter .*(closed|does not take)"),
     Case("meter_over_range", "identify_ports", "ERROR", "current_a 'INF' is not a number"),
     Case("meter_nan", "identify_ports", "ERROR", "'NAN' is not a number"),
-    Case("load_stuck_off", ADJUST, "ERROR", "load's current did not become stable", limit_s=180.0),
+    Case("load_stuck_off", ADJUST, "ERROR", "load draws 0.000 A by the power switch", limit_s=180.0),
 ]
 UNITS = [
     Case("drive_never_returns", "erase_flash", "ERROR", "No RPI-RP2 drive appeared", limit_s=45.0),

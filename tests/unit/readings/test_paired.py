@@ -18,12 +18,10 @@ from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, StationError
 from mfg.fixtures.reference_meter import ReferenceReading
 from mfg.readings.paired import (
-    STABLE_READINGS,
     Dwell,
     ReferenceFeed,
     collect_windows,
     read_unpaired,
-    wait_until_stable,
 )
 from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, PortReading
 
@@ -261,43 +259,6 @@ class TestADwell:
         means = dwell(8).means(1)
         assert means.current_a == pytest.approx(54.0)
         assert means.reference_w == pytest.approx(2070.0)
-
-
-class TestWaitUntilStable:
-    def wait(self, currents_a: list[float], timeout_s: float, least_a: float = 4.5) -> float:
-        turned = TurnedClock.at(100.0)
-        meter: Any = FakeMeter(turned, update_s=0.05, currents_a=currents_a)
-        return wait_until_stable(meter, turned, least_a, timeout_s, lambda _done: None)
-
-    def test_a_settled_load_is_averaged_over_its_last_readings(self):
-        settled = [9.0, 9.001, 8.999, 9.0, 9.002]
-        assert self.wait([0.0, 12.0, *settled], 20.0) == pytest.approx(9.0004)
-
-    def test_a_load_that_is_off_is_never_stable(self):
-        with pytest.raises(FixtureError, match=r"did not become stable within 1 s; last readings 0\.000, "):
-            self.wait([0.0] * 500, 1.0)
-
-    def test_a_load_that_stays_at_another_current_is_not_the_one_that_was_asked_for(self):
-        with pytest.raises(FixtureError, match=r"last readings 4\.400, "):
-            self.wait([4.4] * 500, 1.0)
-
-    def test_a_load_that_still_warms_up_is_not_stable(self):
-        warming = [9.0 * 0.999**n for n in range(1000)]
-        with pytest.raises(FixtureError, match="did not become stable"):
-            self.wait(warming, 1.0)
-
-    def test_every_reading_is_told_so_that_a_watchdog_is_fed(self):
-        fed: list[int] = []
-        turned = TurnedClock.at(0.0)
-        meter: Any = FakeMeter(turned, currents_a=[9.0] * 20)
-        wait_until_stable(meter, turned, 4.5, 20.0, fed.append)
-        assert len(fed) == STABLE_READINGS
-
-    def test_a_reference_that_fails_says_so(self):
-        turned = TurnedClock.at(0.0)
-        meter: Any = FakeMeter(turned, fails=StationError("silent"))
-        with pytest.raises(StationError, match="silent"):
-            wait_until_stable(meter, turned, 4.5, 5.0, lambda _done: None)
 
 
 class TestReadUnpaired:
