@@ -83,7 +83,7 @@ def fuzz(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
     session.install("-e", ".[emulator]")
-    session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000")
+    session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000", "--benches", "4")
     session.run("python", "benchmarks/journal_cost.py")
     session.run("python", "benchmarks/chain_of_records.py", "--runs", "10000")
     session.run("python", "benchmarks/loader_speed.py", "--backend", "unix", *session.posargs)

@@ -1,6 +1,6 @@
 """How well ports are calibrated: the original tool's algorithm against this project's, on one plant.
 
-Run with `python benchmarks/calibration_accuracy.py --ports 1000 --seed 1`.
+Run with `python benchmarks/calibration_accuracy.py --ports 1000 --seed 1 --benches 4`.
 
 The plant is simulated: mains that wander, a heater that warms up, ports with a noise floor, windows of 16
 cycles that a poll may see twice or not yet, registers with steps. Every algorithm meets the same ports
@@ -11,7 +11,9 @@ The original's algorithm is written from prose (ct6-interface 9.1): gain 8000, t
 over reading times gain) until one reading is within 0.02 A; offset 0, then minus 1000 until one reading
 is 0.0; voltage within 0.3 V. Manual order is gain, then offset, with a number that an operator types;
 Shelly order is offset, then gain, with a plug meter that updates each second. Ours uses the functions of
-`mfg.calibration`. Mains and warm-up are sized by the log of a run of the original tool (metrology 3.3).
+`mfg.calibration`. The last row is ours through the full stack: the station itself on emulated benches, judged
+on the chips of the units against the truth of the plant. Mains and warm-up are sized by the log of a run of
+the original tool (metrology 3.3).
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import scipy.signal
+from full_stack import Calibrated, calibrate_benches
 
 from mfg.calibration.gains import CURRENT_OFFSET_A_PER_COUNT, gain, offset_for_zero
 from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct
@@ -479,8 +482,20 @@ def ours_original_interface(port: Port, mains: Mains, draw: np.random.Generator)
     return closed_form(port, mains, draw, ORIGINAL)
 
 
+def full_stack(runs: Sequence[Calibrated]) -> Result:
+    """Return what the station itself left behind on emulated benches, port by port."""
+    result = Result()
+    for run in runs:
+        result.current_pct += list(run.current_pct)
+        result.voltage_pct += [float(error) for error in run.voltage_pct]
+        result.phase_deg += [float(error) for error in run.phase_deg]
+        result.bills += [Bill(readings=run.readings, unit_s=run.bench_s)] * len(run.phase_deg)
+    return result
+
+
 # ---- the comparison -------------------------------------------------------------------------------
 
+FULL_STACK = "ours, full stack, emulated bench"
 ALGORITHMS: dict[str, Algorithm] = {
     "original, Shelly order": shelly_order,
     "original, manual order, fresh unit": manual_fresh,
@@ -572,12 +587,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare calibration algorithms on simulated ports.")
     parser.add_argument("--ports", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--benches", type=int, default=0, help="runs of the station itself, by seed")
     options = parser.parse_args()
     start_s = time.perf_counter()
     results = simulate(options.ports, options.seed)
+    computed_s = time.perf_counter() - start_s
+    if options.benches:
+        seeds = range(options.seed, options.seed + options.benches)
+        results[FULL_STACK] = full_stack(calibrate_benches(seeds, list(TEST_CURRENTS_A)))
     print(table(results))
     print(
-        f"{options.ports} ports, seed {options.seed}, {time.perf_counter() - start_s:.1f} s of computing. "
+        f"{options.ports} ports, seed {options.seed}, {computed_s:.1f} s of computing; "
+        f"full stack: {options.benches} units. "
         "Reads are per port; unit s is bench time for six ports and two voltage inputs, without verification."
     )
 

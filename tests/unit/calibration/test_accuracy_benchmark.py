@@ -12,12 +12,14 @@ SCRIPT = Path(__file__).parents[3] / "benchmarks" / "calibration_accuracy.py"
 
 @pytest.fixture(scope="module")
 def benchmark():
+    sys.path.insert(0, str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("calibration_accuracy", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+    sys.path.remove(str(SCRIPT.parent))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,17 @@ def test_every_algorithm_meets_the_same_ports(benchmark):
         assert np.array_equal(result.current_pct, second[name].current_pct)
     before_deg = first["original, Shelly order"].phase_deg
     assert before_deg == first["ours, original interface"].phase_deg
+
+
+def test_runs_of_the_station_are_a_row_of_the_same_table(benchmark):
+    ports = np.arange(6.0)
+    run = benchmark.Calibrated(np.outer(ports, [1e-3] * 4), ports * 1e-3, ports * 1e-2, 11, 7.5)
+    result = benchmark.full_stack([run, run])
+    assert np.array(result.current_pct).shape == (12, 4)
+    assert (result.readings(), result.unit_s()) == (11, 7.5)
+    text = benchmark.table({benchmark.FULL_STACK: result})
+    assert "full stack" in text
+    assert "0.0050" in text
 
 
 def test_the_table_names_every_algorithm(benchmark, results):
