@@ -22,9 +22,10 @@ from mfg.phases.identify_ports import identify_ports
 from mfg.phases.identify_unit import identify_unit
 from mfg.phases.load_firmware import load_firmware
 from mfg.phases.load_micropython import load_micropython
+from mfg.phases.prepare_load import prepare_load
 from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
 from mfg.phases.store_calibration import store_calibration, store_configuration
-from mfg.phases.switch_load import prepare_load, switch_load_off
+from mfg.phases.switch_load import switch_load_off
 from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
 from mfg.phases.verify_no_load import verify_no_load
 from mfg.phases.verify_points import verify_points

@@ -58,6 +58,7 @@ class RunCalls:
     claim_mac: Callable[[str], None]
     claim_serial: Callable[[str], bool]
     about_to: Callable[[str], None]
+    count_jig_cycle: Callable[[], int]
     report_progress: Callable[[str, int, int], None]
 
 
@@ -91,6 +92,7 @@ def new_traveller(
         claim_mac=calls.claim_mac,
         claim_serial=calls.claim_serial,
         about_to=calls.about_to,
+        count_jig_cycle=calls.count_jig_cycle,
         report_progress=calls.report_progress,
     )
 

@@ -164,7 +164,7 @@ def _traveller(station: Station, limits: LimitSet, story: Story, keep: Any, disp
         limits,
         WifiCredentials("", ""),
         RunRequest(),
-        RunCalls(keep, refuse, refuse, refuse, display.progress),
+        RunCalls(keep, refuse, refuse, refuse, refuse, display.progress),
     )
     sheet.mac = str(story.unit.get("mac", ""))
     sheet.storing_interrupted = STORE in story.acts

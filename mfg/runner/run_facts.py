@@ -104,7 +104,6 @@ def facts_of_calibration(
     station: Station,
     certificates: Mapping[str, Certificate],
     past_due_by: str,
-    jig_cycles: int,
 ) -> dict[str, Any] | None:
     """Say what the calibration rests on, None where nothing was compared with the reference."""
     identity, paper = sheet.instruments.get(REFERENCE_ROLE), sheet.certificate
@@ -135,7 +134,8 @@ def facts_of_calibration(
             "adaptor_serial": station.adaptor_serial,
             "line_frequency_hz": station.line_frequency_hz,
             "pga": PGA,
-            "jig_cycles": jig_cycles,
+            "jig_cycles": sheet.jig_cycles,
+            "operating_state": "; ".join(sheet.operating_states),
         },
         "waivers": sheet.waivers,
     }

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -132,7 +133,14 @@ class UnitRun:
             limits,
             credentials,
             request,
-            RunCalls(self._keep, self._claim_mac, self._claim_serial, self._about_to, display.progress),
+            RunCalls(
+                keep=self._keep,
+                claim_mac=self._claim_mac,
+                claim_serial=self._claim_serial,
+                about_to=self._about_to,
+                count_jig_cycle=partial(count_jig_cycle, station.records_folder),
+                report_progress=display.progress,
+            ),
         )
 
     def run(self, stop: threading.Event) -> RunResult:
@@ -325,6 +333,5 @@ class UnitRun:
                 station,
                 self._certificates,
                 self._request.past_due_by,
-                count_jig_cycle(station.records_folder),
             ),
         )
