@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from bench_fakes import CURRENT_A, TURNS, VOLTAGE_V, dwell, paper, standard, with_port
 
+import mfg.limits
 from mfg.calibration.uncertainty import BenchLimits, Uncertainty
 from mfg.certificates import CertifiedQuantity
-from mfg.limits import Limit
+from mfg.limits import Limit, load_limits
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.records.uncertainty import UncertaintyEntry
 from mfg.station import Conductor
@@ -84,6 +86,20 @@ class TestPower:
         found = with_port(dwell(), 3, active_w=-VOLTAGE_V * CURRENT_A * TURNS * 1.01)
         assert evaluator(direction="import").power(found, 3).value == pytest.approx(1.0)
         assert evaluator(direction="export").power(found, 3).value == pytest.approx(-201.0)
+
+    @pytest.mark.parametrize(("point", "off_pct"), [("high", 1.5), ("mid", 2.0), ("low", 3.0)])
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_that_is_wrong_where_voltage_and_current_are_right_is_rejected(self, point, off_pct, sign):
+        """A power gain that is off is seen by the power's own limit alone (decision 27)."""
+        watts = VOLTAGE_V * CURRENT_A * TURNS * (1 + sign * off_pct / 100)
+        found = with_port(dwell(), 3, voltage_v=CORRECTED_V, current_a=CORRECTED_A * TURNS, active_w=watts)
+        limits = load_limits(Path(mfg.limits.__file__).with_name("ct6.toml"))
+
+        def verdict(quantity: str) -> str:
+            limit = limits.limit("verify_points", f"port3_{point}_{quantity}_error_pct")
+            return str(getattr(evaluator(), quantity)(found, 3).judged(limit).verdict)
+
+        assert (verdict("voltage"), verdict("current"), verdict("power")) == ("PASS", "PASS", "FAIL")
 
     def test_is_less_certain_at_an_angle(self):
         found = with_port(
