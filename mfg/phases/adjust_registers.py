@@ -17,6 +17,7 @@ from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.load_points import LoadBench, require_believable
 from mfg.readings.notes import note_dwell
+from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell, read_unpaired
 from mfg.readings.standard import ReferenceStandard, bench_standard
 from mfg.readings.window_sources import CHIP_PORTS, window_source
@@ -55,6 +56,7 @@ def adjust_registers(
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
+    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     sheet.soak_s = _soak(unit.api, clock, station)
     zeros_a = _zeros(unit.api, clock, sheet)
 
@@ -78,7 +80,7 @@ def adjust_registers(
 
 
 def _soak(api: DutApi, clock: BenchClock, station: Station) -> float:
-    """Wait until the unit has run for the soak time, WiFi and chips on; return how long it has run."""
+    """Wait until the unit has run for the soak time; return how long it has run."""
     clock.sleep_s(station.conductor.soak_s - api.uptime_s())
     return api.uptime_s()
 

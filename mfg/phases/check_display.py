@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import CameraPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.stored import stored_files
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -17,15 +18,18 @@ def check_display(
     operator: OperatorPlug,
     camera: CameraPlug,
 ) -> None:
-    """Ask whether the display shows the mains voltage and the address that the console printed.
+    """Ask whether the display shows the address that the console printed, and what it should beside it.
+
+    That is the mains voltage of a calibrated unit, and the warning of another one, which shows no reading.
 
     Needs: the display on (within 60 s of power-up or of a short press). Leaves: nothing changed.
     """
     sheet = traveller.sheet
-    voltage_v = unit.api.stats().ports[0].voltage_v
+    beside = 'the words "Uncalibrated" and "unit"'
+    if stored_files(unit.api):
+        beside = f"a voltage of about {unit.api.stats().ports[0].voltage_v:.0f} V"
     question = (
-        f'Does the display show the address "{sheet.require_address()}" and a voltage of about '
-        f"{voltage_v:.0f} V, upright and readable?"
+        f'Does the display show the address "{sheet.require_address()}" and {beside}, upright and readable?'
     )
     right = operator.confirm(question, sheet.deadline_s("operator_s"))
     picture = camera.photograph()

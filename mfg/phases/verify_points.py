@@ -10,6 +10,7 @@ from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
+from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.window_sources import DISCARDED_WINDOWS, window_source
@@ -45,6 +46,7 @@ def verify_points(
     standard = bench_standard(station, sheet)
     counts = []
     for point in station.load_points:
+        note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
         if point.name == ADJUSTED_POINT:
             settled_s = clock.now_s() + DISCARDED_WINDOWS * WINDOW_S  # the load stayed, the registers changed
         else:

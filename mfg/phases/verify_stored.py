@@ -18,6 +18,7 @@ from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
+from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.stored import holds, stored_files
@@ -62,6 +63,7 @@ def verify_stored(
     sheet.stored_files = stored_files(unit.api)
     test.measurements["files_survived"] = sheet.stored_files == written
     _judge_registers(test, sheet, unit.api)
+    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
 
     def feed(done: int) -> None:

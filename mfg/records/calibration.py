@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from mfg.records.checks import (
     has_keys,
@@ -65,6 +65,7 @@ class Conditions(TypedDict):
     line_frequency_hz: float | None
     pga: int | None
     jig_cycles: int | None
+    operating_state: NotRequired[str]  # of the unit in the dwells: WiFi, display
 
 
 class CalibrationFacts(TypedDict):
@@ -116,7 +117,8 @@ is_calibration = has_keys(
                 "line_frequency_hz": optional(is_positive),
                 "pga": optional(is_integer),
                 "jig_cycles": optional(is_integer),
-            }
+            },
+            {"operating_state": is_text},
         ),
         "waivers": list_of(is_text),
     }

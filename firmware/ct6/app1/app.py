@@ -60,6 +60,11 @@ class App:
         """Return the seconds since the application started; the watchdog's loop keeps count."""
         return self._uptime_ms // 1000
 
+    def light(self):
+        """Have the display on for a minute from now, as after a press; return whether it is on already."""
+        self._display_until_ms = time.ticks_add(time.ticks_ms(), _DISPLAY_ON_MS)
+        return self._display.is_on
+
     async def close(self):
         """Close the ports and leave the outputs quiet."""
         for task in self._tasks:
@@ -146,7 +151,7 @@ class App:
             await asyncio.sleep_ms(_TICK_MS)
         self._grid.block(False)
         self._in_amperes = not self._in_amperes
-        self._display_until_ms = time.ticks_add(time.ticks_ms(), _DISPLAY_ON_MS)
+        self.light()
 
     async def _reset_to_defaults(self):
         try:

@@ -15,7 +15,7 @@ from .request import clean_path, unquote
 
 _GET_FILE_MAX_BYTES = const(8192)
 # What this firmware has beyond the original's interface.
-FEATURES = ("windows", "registers", "phase")
+FEATURES = ("windows", "registers", "phase", "display")
 
 
 class Rest:
@@ -182,6 +182,11 @@ class Rest:
             raise ValueError("on is none of force_on, force_off, release")
         self._app.board.force_wifi_led(mode)
         return {"OK": True}
+
+    def _do_set_display(self, args):
+        if _argument(args, "on") != "1":
+            raise ValueError("on is not 1")
+        return {"DISPLAY_ON": self._app.light()}
 
     def _do_set_bluetooth_led(self, args):
         self._app.board.set_bluetooth_led(_argument(args, "on") == "1")

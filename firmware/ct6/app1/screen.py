@@ -55,7 +55,7 @@ def fill(grid, values, calibrated, in_amperes, bottom):
     Args:
         grid: The grid.
         values: A set of readings, or None before the first.
-        calibrated: Whether there is a factory file.
+        calibrated: Whether there is a factory file; without one no reading is shown.
         in_amperes: Currents in place of powers.
         bottom: The bottom line: the address, or what is being done to get one.
     """
@@ -66,10 +66,9 @@ def fill(grid, values, calibrated, in_amperes, bottom):
     if not calibrated:
         grid.put(4, " Uncalibrated", True)
         grid.put(6, " unit", True)
-    if values is None:
+    if values is None or not calibrated:
         return
-    if calibrated:
-        _put_ports(grid, values, in_amperes)
+    _put_ports(grid, values, in_amperes)
     grid.put(12, "  %8.1f V" % values[VRMS])
     grid.put(14, "  %8d dBm" % round(values[RSSI]))
     grid.put(16, "  %8.1f C" % values[BOARD_TEMPERATURE])

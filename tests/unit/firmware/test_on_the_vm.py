@@ -484,6 +484,12 @@ def test_a_short_press_is_seen_and_wakes_the_display_and_toggles_the_unit(tmp_pa
         assert " A" in text
         assert "kW" not in text
         assert unit.get("/get_config") == config
+        unit.console = ""
+        unit.wait_for("Turned the display off.")
+        assert unit.get("/set_display?on=1") == {"DISPLAY_ON": False}
+        unit.wait_for("Turned the display on.")
+        assert unit.get("/set_display?on=1") == {"DISPLAY_ON": True}
+        assert "on is not 1" in unit.get("/set_display?on=0")["ERROR"]
         assert unit.resets == []
 
 

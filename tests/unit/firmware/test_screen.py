@@ -39,10 +39,11 @@ def test_currents_take_the_place_of_powers():
     assert rows(filled(a_set(), in_amperes=True))[0].split() == ["CT1", "54.32", "A"]
 
 
-def test_an_uncalibrated_unit_says_so_and_keeps_its_voltage_and_address():
+def test_an_uncalibrated_unit_says_so_and_shows_its_address_and_no_reading():
+    """Interface description 1.6: a two-line warning; the address line is still shown."""
     shown = rows(filled(a_set(), calibrated=False))
     assert "Uncalibrated" in shown[4]
-    assert shown[12].strip().endswith(" V")
+    assert [row for row in shown[7 : screen.ADDRESS_ROW] if row.strip()] == []
     assert "CT1" not in "".join(shown)
     assert shown[screen.ADDRESS_ROW].strip() == "192.168.100.200"
 
