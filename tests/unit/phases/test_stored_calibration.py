@@ -12,6 +12,7 @@ import pytest
 from phase_fakes import call, traveller
 
 from mfg.errors import FixtureError
+from mfg.fixtures.unit_config import HeldValues
 from mfg.phases.archive_unit import archive_unit
 from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
 from mfg.phases.store_calibration import store_calibration
@@ -38,8 +39,8 @@ class Unit:
             **{f"CT{port}_NAME": "" for port in range(1, 7)},
         } | config
 
-    def config(self) -> dict[str, Any]:
-        return self.values
+    def config(self) -> HeldValues:
+        return HeldValues(self.values, "the unit")
 
     def file_list(self) -> list[str]:
         return [f"/{name}" for name in self.files]
