@@ -11,8 +11,11 @@ from mfg.errors import DutError
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.unit_files import FILE_LIMIT_BYTES, MACHINE_FILE
+from mfg.readings.unit_files import FILE_LIMIT_BYTES
+from mfg.records.factory_file import MACHINE_NAME
+from mfg.untrusted import parse_json
 
+MACHINE_FILE = f"/{MACHINE_NAME}"
 ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
 
 
@@ -30,7 +33,7 @@ def configure_wifi(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPl
         after = {**before, "WIFI": {**_object(before.get("WIFI")), **_network(sheet)}}
         sheet.about_to("write the WiFi configuration")
         repl.write_file(MACHINE_FILE, json.dumps(after).encode())
-        held = json.loads(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
+        held = parse_json(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
         repl.reset()
     test.measurements["configuration_read_back"] = held == after
     started_s = clock.now_s()
@@ -57,7 +60,7 @@ def _configuration(repl: MicroPythonRepl) -> dict[str, Any]:
         return {}
     content = repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES)
     try:
-        return _object(json.loads(content))
+        return _object(parse_json(content))
     except ValueError as error:
         raise DutError(
             f"The unit's {MACHINE_FILE} is no JSON; it was not touched.", "Load the unit again."
