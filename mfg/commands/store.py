@@ -21,11 +21,15 @@ def list_runs(console: Console, station_path: Path) -> int:
     """Print every run of the store, newest last."""
     with RecordIndex(load_station(station_path).records_folder) as index:
         rows = index.runs()
-    table = Table("serial number", "started (UTC)", "mode", "outcome", "bench time", "emulated")
+    table = Table("serial", "started (UTC)", "mode", "outcome", "bench", "emulated")
+    for column in table.columns[:4]:
+        column.no_wrap = True
     for row in rows:
         emulated = row.backend if row.emulated else ""
-        seconds = f"{row.bench_seconds:.1f} s"
-        table.add_row(row.serial_number, row.started_utc, row.mode, row.outcome, seconds, emulated)
+        started = row.started_utc[:19].replace("T", " ")
+        table.add_row(
+            row.serial_number, started, row.mode, row.outcome, f"{row.bench_seconds:.1f} s", emulated
+        )
     console.print(table)
     return 0
 

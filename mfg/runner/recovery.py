@@ -182,7 +182,10 @@ def _context(
         journal.append("The journal does not tell how the run began.")
         begin = _unknown_begin(station, now)
     files = _files(station, story, journal) + archived.files
-    reasons = [cause, f"The last that its journal tells: {story.last_event}.", *unsafe, *archived.troubles]
+    reasons = [cause, f"The last that its journal tells: {story.last_event}."]
+    if story.acts:
+        reasons.append(f"Begun on the unit: {'; '.join(dict.fromkeys(story.acts))}.")
+    reasons += [*unsafe, *archived.troubles]
     wall_s = max(0.0, (now - begin["started_utc"]).total_seconds())
     with RecordIndex(station.records_folder) as index:
         serial = _serial(story)
