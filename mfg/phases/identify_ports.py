@@ -18,7 +18,7 @@ from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlu
 from mfg.fixtures.reference_meter import ReferenceMeter
 from mfg.fixtures.traveller import Traveller
 from mfg.limits.loader import PORTS
-from mfg.readings.load_points import reference_checks, require_believable
+from mfg.readings.load_points import check_load_stayed, reference_checks, require_believable
 from mfg.readings.paired import Dwell, collect_windows
 from mfg.readings.settling import Change, OnPoll, wait_until_stable, wait_until_switched
 from mfg.readings.window_sources import window_source
@@ -87,10 +87,11 @@ def _dwell(
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     dwell = collect_windows(source, meter, clock, IDENTIFYING, sheet.deadline_s("dwell_s"), feed)
     power.switch.off(power.identification)
+    checks = reference_checks(dwell, float(station.line_frequency_hz))
+    require_believable([*checks, lambda: check_load_stayed(dwell.samples)])
     ratios = {port: dwell.current_ratios(port) for port in sheet.ports}
     reading = {port: found for port, found in ratios.items() if min(found[1:]) > LEAST_TURNS}
-    checks = reference_checks(dwell, float(station.line_frequency_hz))
-    require_believable([*checks, lambda: check_first_window(reading, STALE_PPM)])
+    require_believable([lambda: check_first_window(reading, STALE_PPM)])
     return dwell
 
 

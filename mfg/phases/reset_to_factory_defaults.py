@@ -27,5 +27,6 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
     test.measurements["active"] = configuration.flag("ACTIVE")
     test.measurements["names_empty"] = not any([*names, configuration.text("YDEV_UNIT_NAME")])
     in_force = all(configuration.word(key) == value for key, value in sheet.adjusted.items())
-    test.measurements["calibration_unchanged"] = in_force and stored_files(unit.api) == sheet.stored_files
+    held = stored_files(unit.api, sheet.features)
+    test.measurements["calibration_unchanged"] = in_force and held == sheet.stored_files
     sheet.report_progress("factory defaults", 1, 1)

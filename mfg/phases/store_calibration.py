@@ -24,7 +24,7 @@ def store_calibration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApi
     Needs: the calibration stored on the unit and verified. Leaves: its files in the run folder, equal.
     """
     sheet = traveller.sheet
-    held = stored_files(unit.api)
+    held = stored_files(unit.api, sheet.features)
     kept = {name: sheet.keep(name, content) for name, content in held.items()}
     test.measurements["factory_sha256"] = hashlib.sha256(kept.get(FACTORY_NAME, b"")).hexdigest()
     test.measurements["files_equal"] = bool(held) and sheet.stored_files == held == kept

@@ -57,10 +57,10 @@ def verify_stored(
     clock, station = unit.slot_context.clock, unit.slot_context.station
     sheet.about_to(STORE)
     unit.api.save_factory()
-    written = stored_files(unit.api)
+    written = stored_files(unit.api, sheet.features)
     test.measurements["files_hold_adjusted"] = holds(written, sheet.unit_label, sheet.adjusted)
     test.measurements["returned_s"] = _cycle(traveller, unit, port, power)
-    sheet.stored_files = stored_files(unit.api)
+    sheet.stored_files = stored_files(unit.api, sheet.features)
     test.measurements["files_survived"] = sheet.stored_files == written
     _judge_registers(test, sheet, unit.api)
     note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))

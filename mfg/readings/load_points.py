@@ -92,7 +92,10 @@ class LoadBench:
         """
         dwell = collect_windows(source, self.meter, self.clock, rule, timeout_s, on_poll, self.ports)
         currents = {port: [window.current_a for window in dwell.windows[port]] for port in self.ports}
-        ratios = {port: dwell.current_ratios(port) for port in self.ports}
+
+        def ratios() -> dict[int, list[float]]:  # only for a load that stayed
+            return {port: dwell.current_ratios(port) for port in self.ports}
+
         believable_ppm = _believable_scatter_ppm(dwell, self.ports)
         later = {port: readings[1:] for port, readings in currents.items()}  # the first one may be stale
         require_believable(
@@ -101,8 +104,8 @@ class LoadBench:
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
                 lambda: check_currents_there(later),
-                lambda: check_first_window(ratios, believable_ppm),
-                lambda: check_scatter(ratios, believable_ppm),
+                lambda: check_first_window(ratios(), believable_ppm),
+                lambda: check_scatter(ratios(), believable_ppm),
             ]
         )
         return dwell

@@ -5,7 +5,7 @@ The files are judged by their bytes: `factory.cfg` and, of our firmware, `calibr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mfg.fixtures.dut_api import DutApi
 from mfg.records.factory_file import (
@@ -15,9 +15,16 @@ from mfg.records.factory_file import (
     parse_factory_file,
 )
 
+PHASE_FEATURE = "phase"
 
-def stored_files(api: DutApi) -> dict[str, bytes]:
+
+def stored_files(api: DutApi, features: Collection[str]) -> dict[str, bytes]:
     """Read the files in which the unit keeps its calibration.
+
+    Args:
+        api: The unit.
+        features: What the unit says it offers; without "phase" it uses no `calibration.cfg`, and one that is
+            there is a remnant of another firmware.
 
     Returns:
         Contents by name; a file that the unit does not have is absent.
@@ -27,7 +34,8 @@ def stored_files(api: DutApi) -> dict[str, bytes]:
         DutError: A file is listed but cannot be read.
     """
     listed = api.file_list()
-    names = [name for name in (FACTORY_NAME, CALIBRATION_NAME) if f"/{name}" in listed]
+    used = (FACTORY_NAME, CALIBRATION_NAME) if PHASE_FEATURE in features else (FACTORY_NAME,)
+    names = [name for name in used if f"/{name}" in listed]
     return {name: api.get_file(f"/{name}").encode() for name in names}
 
 

@@ -217,8 +217,16 @@ class BenchStation:
         """Switch something by hand, past the station."""
         return bench.call("event", what=what, value=value, unit=unit)
 
+    def disarm(self):
+        """Disarm the load's watchdog, which would drop a load that a hand switches on after a run."""
+        port = int(self.content["power_switch"]["resource"].split("::")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+            link.sendall(b"OUTP:PROT:WDOG OFF;:OUTP:PROT:WDOG?\n")
+            assert link.recv(16).strip() == b"0"
+
     def settled_readings(self, bench, wall_s=6.0):
         """Power the unit and the load by hand; return truth and registers of each port."""
+        self.disarm()
         self.switch(bench, "supply", 1, unit=1)
         self.switch(bench, "load", 1)
         time.sleep(wall_s)

@@ -41,6 +41,7 @@ def traveller(**sheet: Any) -> Any:
         "keep": keep,
         "stored_files": {},
         "adjusted": {},
+        "features": frozenset({"phase"}),
         "about_to": lambda _act: None,
         "report_progress": lambda *_what: None,
         "deadline_s": lambda _name: 5.0,

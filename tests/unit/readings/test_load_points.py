@@ -144,7 +144,7 @@ UNBELIEVABLE = [
     ("a port is saturated", with_port(dwell(), 4, current_a=65.535), StationError, "Port 4 reads 65.535 A"),
     (
         "the load went away",
-        dwell(samples=samples_of(*STEADY[:6], *[0.0] * 6)),
+        with_port(dwell(samples=samples_of(*STEADY[:6], *[0.0] * 6)), 1, reference_a=0.0),
         FixtureError,
         "current fell to 0.000 A",
     ),

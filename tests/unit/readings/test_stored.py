@@ -49,7 +49,7 @@ class Unit:
 class TestTheFilesOfAUnit:
     def test_are_those_in_its_root_that_hold_a_calibration(self):
         unit: Any = Unit(factory='{"ASSY": "\u00e4"}', calibration="{}", other="x")
-        assert stored_files(unit) == {
+        assert stored_files(unit, {"phase"}) == {
             "factory.cfg": '{"ASSY": "\u00e4"}'.encode(),
             "calibration.cfg": b"{}",
         }
@@ -57,8 +57,12 @@ class TestTheFilesOfAUnit:
     def test_may_be_one_alone_or_none(self):
         alone: Any = Unit(factory="{}")
         none: Any = Unit()
-        assert stored_files(alone) == {"factory.cfg": b"{}"}
-        assert stored_files(none) == {}
+        assert stored_files(alone, {"phase"}) == {"factory.cfg": b"{}"}
+        assert stored_files(none, {"phase"}) == {}
+
+    def test_without_phases_are_the_factory_file_alone(self):
+        unit: Any = Unit(factory="{}", calibration="left by another firmware")
+        assert stored_files(unit, {"windows"}) == {"factory.cfg": b"{}"}
 
 
 class TestFilesHoldACalibration:
