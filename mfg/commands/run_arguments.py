@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from mfg.errors import UsageError
 from mfg.plans.mode import (
+    CAL_ONLY,
     FULL,
+    LATEST,
     POWER_CYCLE,
     RESET_WIFI,
+    RESTORE,
     SETUP_WIFI,
     Mode,
 )
@@ -17,7 +21,13 @@ from mfg.runner.request import RunRequest
 
 ALL_PORTS = "1,2,3,4,5,6"
 MOST_CYCLES = 40  # about 20 s each; what a phase may take is bounded
-_JOBS = {"setup_wifi": SETUP_WIFI, "reset_wifi": RESET_WIFI, "power_cycle": POWER_CYCLE}
+_JOBS = {
+    "cal_only": CAL_ONLY,
+    "restore": RESTORE,
+    "setup_wifi": SETUP_WIFI,
+    "reset_wifi": RESET_WIFI,
+    "power_cycle": POWER_CYCLE,
+}
 
 
 def add_run_arguments(run: argparse.ArgumentParser) -> None:
@@ -52,10 +62,23 @@ def add_run_arguments(run: argparse.ArgumentParser) -> None:
 def _add_jobs(run: argparse.ArgumentParser) -> None:
     group = run.add_argument_group("jobs other than the full test, one at a time")
     for option, text in (
+        ("--cal-only", "calibrate a running unit (-a), power-cycle it, verify again"),
         ("--setup-wifi", "write the test network to a unit over USB"),
         ("--reset-wifi", "take the network out of a running unit (-a)"),
     ):
         _flag(group, option, text)
+    group.add_argument(
+        "--restore",
+        default="",
+        metavar="FILE|latest",
+        help="write a factory file back to a running unit (-a) and prove it under load",
+    )
+    group.add_argument(
+        "--force-by",
+        default="",
+        metavar="NAME: REASON",
+        help="who lets a file be restored that is not the unit's, and why; goes into the record",
+    )
     group.add_argument(
         "--power-cycle",
         "--power_cycle",
@@ -93,6 +116,8 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         job=job,
         address=args.address,
         cycles=_cycles(args.power_cycle),
+        factory_file=_factory_file(args.restore),
+        forced_by=_forced_by(args.force_by),
     )
     return RunRequest(
         mode=mode,
@@ -104,6 +129,21 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         uncertainty_waived_by=args.uncertainty_waived_by,
         firmware=_firmware_folder(args.firmware) if args.firmware else None,
     )
+
+
+def _factory_file(text: str) -> str:
+    """Return what is to be restored; a relative path is one of the folder that the command runs in."""
+    if text in ("", LATEST):
+        return text
+    if not Path(text).is_file():
+        raise UsageError(f"--restore {text}: there is no such file.", f"Give a factory file, or {LATEST}.")
+    return str(Path(text).resolve())
+
+
+def _forced_by(text: str) -> str:
+    if text and not re.fullmatch(r"[^:]+:\s*\S.*", text):
+        raise UsageError(f"--force-by {text}: give a name and a reason, as in 'B. Person: the label is new'.")
+    return text
 
 
 def _cycles(count: int) -> int:

@@ -27,8 +27,10 @@ def store_calibration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApi
     held = stored_files(unit.api, sheet.features)
     kept = {name: sheet.keep(name, content) for name, content in held.items()}
     test.measurements["factory_sha256"] = hashlib.sha256(kept.get(FACTORY_NAME, b"")).hexdigest()
-    test.measurements["files_equal"] = bool(held) and sheet.stored_files == held == kept
+    equal = bool(held) and sheet.stored_files == held == kept
+    test.measurements["files_equal"] = equal
     test.measurements["machine_equal"] = _keep_configuration(sheet, unit.api)
+    sheet.proved_files = held if equal else None
 
 
 @htf.PhaseOptions(timeout_s=120)

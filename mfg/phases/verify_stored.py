@@ -5,7 +5,6 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.calibration.windows import StopRule
-from mfg.errors import DutError, FixtureError
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import (
     PowerSwitchPlug,
@@ -22,12 +21,10 @@ from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.stored import holds, stored_files
+from mfg.readings.supply_cycle import cycle_supply
 from mfg.readings.window_sources import window_source
 from mfg.records.journal import STORE
 
-OFF_TIMEOUT_S = 5.0
-POLL_S = 0.2
-OFF_V = 5.0
 PHASE_FEATURE, REGISTERS_FEATURE = "phase", "registers"
 
 
@@ -59,7 +56,7 @@ def verify_stored(
     unit.api.save_factory()
     written = stored_files(unit.api, sheet.features)
     test.measurements["files_hold_adjusted"] = holds(written, sheet.unit_label, sheet.adjusted)
-    test.measurements["returned_s"] = _cycle(traveller, unit, port, power)
+    test.measurements["returned_s"] = cycle_supply(sheet, unit, port, power, power.switch.feed)
     sheet.stored_files = stored_files(unit.api, sheet.features)
     test.measurements["files_survived"] = sheet.stored_files == written
     _judge_registers(test, sheet, unit.api)
@@ -121,31 +118,3 @@ def _set(test: htf.TestApi, sheet: Traveller, name: str, evaluated: Evaluated) -
 def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
     test.measurements.set_measurement_outcome_to_skipped(name)
     sheet.left_out.add(("verify_stored", name))
-
-
-def _cycle(traveller: TravellerPlug, unit: UnitApiPlug, port: UnitPortPlug, power: PowerSwitchPlug) -> float:
-    """Take the unit's supply away, give it back, and return how long the unit took to answer."""
-    sheet, clock = traveller.sheet, unit.slot_context.clock
-    port.close_console()
-    power.switch.off(power.supply)
-    off = clock.wait_until(
-        lambda: power.switch.measured_voltage_v(power.supply) < OFF_V and not port.present(), OFF_TIMEOUT_S
-    )
-    if not off:
-        raise FixtureError(
-            f"The unit is still powered {OFF_TIMEOUT_S:g} s after its supply was switched off.",
-            "Check the supply's contact. Is the +5 V wire of the USB cable cut?",
-        )
-    power.switch.on(power.supply)
-    started_s = clock.now_s()
-    port.console(sheet.deadline_s("serial_port_s"))
-    deadline = clock.deadline(sheet.deadline_s("power_cycle_s"))
-    while not unit.answers():
-        power.switch.feed()  # the load stays on meanwhile
-        if deadline.expired():
-            raise DutError(
-                f"The unit did not answer within {deadline.duration_s:g} s of getting its supply back.",
-                "Reject the unit.",
-            )
-        clock.sleep_s(POLL_S)
-    return clock.now_s() - started_s

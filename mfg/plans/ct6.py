@@ -9,7 +9,6 @@ import openhtf as htf
 
 from mfg.limits import LimitSet
 from mfg.limits.loader import POINTS
-from mfg.phases.adjust_registers import adjust_registers
 from mfg.phases.archive_interrupted import archive_interrupted
 from mfg.phases.archive_unit import archive_unit
 from mfg.phases.check_board_temperature import check_board_temperature
@@ -18,20 +17,15 @@ from mfg.phases.check_leds import check_leds
 from mfg.phases.check_power_cycle import check_power_cycle
 from mfg.phases.check_wifi_switch import check_wifi_switch
 from mfg.phases.erase_flash import erase_flash
-from mfg.phases.identify_ports import identify_ports
 from mfg.phases.identify_unit import identify_unit
 from mfg.phases.load_firmware import load_firmware
 from mfg.phases.load_micropython import load_micropython
-from mfg.phases.prepare_load import prepare_load
 from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
-from mfg.phases.store_calibration import store_calibration, store_configuration
-from mfg.phases.switch_load import switch_load_off
+from mfg.phases.store_calibration import store_configuration
 from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
-from mfg.phases.verify_no_load import verify_no_load
-from mfg.phases.verify_points import verify_points
-from mfg.phases.verify_stored import verify_stored
 from mfg.phases.write_label import write_label
 from mfg.plans.ct6_jobs import JOB_NODES
+from mfg.plans.ct6_parts import calibration_nodes, with_supply
 from mfg.plans.mode import FULL, Mode
 from mfg.plans.plan import BindPlugs, Plan, PlanBuilder
 
@@ -62,25 +56,20 @@ def _full(build: PlanBuilder, mode: Mode) -> list[Any]:
     """Bring a unit from a blank flash to a finished one."""
     return [
         build.case(1000, identify_unit),
-        htf.PhaseGroup(
-            # No setup phases: OpenHTF leaves out the teardown of a group whose setup raised or was aborted.
-            name="supply",
-            main=[
-                build.case(1900, switch_supply_on),
-                build.case(2000, archive_unit),
-                build.case(3000, erase_flash),
-                build.case(4000, load_micropython),
-                build.case(5000, load_firmware),
-                build.case(6000, check_board_temperature),
-                build.case(7000, check_leds),
-                build.case(8000, check_wifi_switch),
-                build.case(9000, check_power_cycle),
-                build.case(10000, check_display),
-                build.case(11000, write_label),
-                *_calibration(build, mode),
-                *_defaults(build, mode),
-            ],
-            teardown=[build.teardown(14900, switch_supply_off)],
+        with_supply(
+            build,
+            build.case(2000, archive_unit),
+            build.case(3000, erase_flash),
+            build.case(4000, load_micropython),
+            build.case(5000, load_firmware),
+            build.case(6000, check_board_temperature),
+            build.case(7000, check_leds),
+            build.case(8000, check_wifi_switch),
+            build.case(9000, check_power_cycle),
+            build.case(10000, check_display),
+            build.case(11000, write_label),
+            *(calibration_nodes(build) if mode.calibrate else [build.case(13000, store_configuration)]),
+            *([build.case(14000, reset_to_factory_defaults)] if mode.defaults else []),
         ),
     ]
 
@@ -94,30 +83,3 @@ def recovery_plan(limits: LimitSet, bind_plugs: BindPlugs) -> Plan:
         teardown=[build.teardown(15900, switch_supply_off)],
     )
     return Plan("CT6", [group], build.cases, tuple(build.teardowns), "none")
-
-
-def _calibration(build: PlanBuilder, mode: Mode) -> list[Any]:
-    if not mode.calibrate:
-        return [build.case(13000, store_configuration)]
-    return [
-        # A unit that failed before is not worth the dwell, and must not leave with a calibration.
-        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration"),
-        htf.PhaseGroup(
-            name="load",
-            main=[
-                build.case(11900, prepare_load),
-                build.case(12000, identify_ports),
-                build.case(12100, adjust_registers),
-                build.case(12200, verify_points),
-                build.case(12300, verify_stored),
-                build.case(12400, verify_no_load),
-            ],
-            teardown=[build.teardown(12900, switch_load_off)],
-        ),
-        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration is stored"),
-        build.case(13000, store_calibration),
-    ]
-
-
-def _defaults(build: PlanBuilder, mode: Mode) -> list[Any]:
-    return [build.case(14000, reset_to_factory_defaults)] if mode.defaults else []

@@ -8,11 +8,14 @@ from mfg.errors import UsageError
 from mfg.limits.loader import PORTS
 
 FULL = "full"  # from a blank flash to a finished unit
+CAL_ONLY = "cal-only"  # a running unit, over the network
+RESTORE = "restore"  # a stored calibration, to a running unit
 SETUP_WIFI = "setup-wifi"
 RESET_WIFI = "reset-wifi"
 POWER_CYCLE = "power-cycle"
-JOBS = (FULL, SETUP_WIFI, RESET_WIFI, POWER_CYCLE)
-NEED_ADDRESS = (RESET_WIFI, POWER_CYCLE)
+JOBS = (FULL, CAL_ONLY, RESTORE, SETUP_WIFI, RESET_WIFI, POWER_CYCLE)
+NEED_ADDRESS = (CAL_ONLY, RESTORE, RESET_WIFI, POWER_CYCLE)
+LATEST = "latest"  # the newest complete calibration of the unit that is in the store
 
 ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
 
@@ -28,6 +31,8 @@ class Mode:
         job: One of `JOBS`.
         address: Of a running unit, for the jobs that need one.
         cycles: Number of power cycles of a study.
+        factory_file: What is restored: a path, or "latest".
+        forced_by: Who lets a file be restored that is not the unit's, and why; goes into the record.
     """
 
     calibrate: bool = True
@@ -36,6 +41,8 @@ class Mode:
     job: str = FULL
     address: str = ""
     cycles: int = 0
+    factory_file: str = ""
+    forced_by: str = ""
 
     def __post_init__(self) -> None:
         if not self.ports or any(port not in PORTS for port in self.ports):
@@ -58,7 +65,12 @@ class Mode:
     @property
     def adjusts(self) -> bool:
         """Whether the unit is compared with the reference and adjusted."""
-        return self.job == FULL and self.calibrate
+        return self.job == CAL_ONLY or (self.job == FULL and self.calibrate)
+
+    @property
+    def compares(self) -> bool:
+        """Whether the unit is compared with the reference."""
+        return self.adjusts or self.job == RESTORE
 
     @property
     def calibration(self) -> str:

@@ -16,6 +16,7 @@ from mfg.fixtures.operator import FrontEnd, OperatorPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
 from mfg.plans.plan import BindPlugs
+from mfg.runner.kept_calibration import calibration_finder
 from mfg.runner.request import RunRequest
 from mfg.station import SlotContext, Station, WifiCredentials
 
@@ -88,6 +89,8 @@ def new_traveller(
         erase_calibrated=request.erase_calibrated,
         address=request.mode.address,
         cycles=request.mode.cycles,
+        forced_by=request.mode.forced_by,
+        find_calibration=calibration_finder(station, request.mode),
         keep=calls.keep,
         claim_mac=calls.claim_mac,
         claim_serial=calls.claim_serial,

@@ -156,7 +156,7 @@ class UnitRun:
             self._locks.claim_run(self._run_id)
             self._chain.require_ready()
             require_clock(self._station.records_folder, self._started)
-            if self._request.mode.adjusts:
+            if self._request.mode.compares:
                 fit = require_fit_bench(self._station, self._limits, self._request, self._started.date())
                 self._certificates = fit.certificates
                 self._sheet.certificate = fit.certificates[REFERENCE_METER]

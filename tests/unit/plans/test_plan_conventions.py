@@ -18,7 +18,7 @@ from mfg.errors import UsageError
 from mfg.limits import Limit, load_limits
 from mfg.phases.write_label import write_label
 from mfg.plans.ct6 import ct6_plan, recovery_plan
-from mfg.plans.mode import POWER_CYCLE, RESET_WIFI, SETUP_WIFI, Mode
+from mfg.plans.mode import CAL_ONLY, POWER_CYCLE, RESET_WIFI, RESTORE, SETUP_WIFI, Mode
 from mfg.plans.plan import Plan, PlanBuilder
 from mfg.runner.execute import check_plan
 from mfg.runner.promise import expectation_of
@@ -59,6 +59,8 @@ def phases_of(plan: Plan) -> list[htf.PhaseDescriptor]:
 JOBS = [
     Mode(job=POWER_CYCLE, address="10.0.0.2", cycles=2),
     Mode(job=SETUP_WIFI),
+    Mode(job=CAL_ONLY, address="10.0.0.2"),
+    Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
     Mode(job=RESET_WIFI, address="10.0.0.2"),
 ]
 FULL = plan_for(Mode())
@@ -272,7 +274,7 @@ class TestEveryPhase:
 
     def test_is_named_for_what_it_does(self, name):
         verbs = "identify switch archive erase load check write prepare adjust verify store reset"
-        verbs += " cycle configure"
+        verbs += " cycle configure restore settle"
         assert name.split("_")[0] in verbs.split()
         assert EVERY_PHASE[name].func.__name__ == name
 
@@ -308,7 +310,9 @@ class TestEveryLimit:
             assert limit.unit == ""
 
     def test_that_is_an_error_against_the_reference_is_guarded_by_its_uncertainty(self, phase, limit):
-        against_reference = phase in ("verify_points", "verify_stored") and "_error_" in limit.name
+        against_reference = (
+            phase in ("verify_points", "verify_stored", "verify_restored") and "_error_" in limit.name
+        )
         assert (limit.rule, limit.required_tur) == (("guarded", 1.5) if against_reference else ("", 0.0))
 
 

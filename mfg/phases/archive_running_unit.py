@@ -1,0 +1,37 @@
+"""Keep what a running unit holds before anything on it is changed."""
+
+from __future__ import annotations
+
+import openhtf as htf
+
+from mfg.errors import DutError
+from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+from mfg.readings.stored import stored_files
+from mfg.records.factory_file import FACTORY_NAME, MACHINE_NAME, masked_machine_config, parse_factory_file
+
+
+@htf.PhaseOptions(timeout_s=120)
+@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug)
+def archive_running_unit(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -> None:
+    """Archive the calibration's files and the masked configuration over the network.
+
+    Needs: the unit identified on the network. Leaves: nothing changed; the files on the traveller, so that
+    they can be put back.
+    """
+    sheet = traveller.sheet
+    sheet.old_files = stored_files(unit.api, sheet.features)
+    for name, content in sheet.old_files.items():
+        sheet.keep(f"archive_{name}", content)
+    sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(unit.api.config()))
+    test.measurements["kept_files"] = len(sheet.old_files) + 1
+    test.measurements["calibration_before"] = _state(sheet.old_files)
+
+
+def _state(files: dict[str, bytes]) -> str:
+    if FACTORY_NAME not in files:
+        return "none"
+    try:
+        parse_factory_file(files[FACTORY_NAME])
+    except DutError:
+        return "damaged"
+    return "whole"

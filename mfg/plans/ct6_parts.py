@@ -1,0 +1,50 @@
+"""Parts that several plans of the CT6 share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openhtf as htf
+
+from mfg.phases.adjust_registers import adjust_registers
+from mfg.phases.identify_ports import identify_ports
+from mfg.phases.prepare_load import prepare_load
+from mfg.phases.store_calibration import store_calibration
+from mfg.phases.switch_load import switch_load_off
+from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
+from mfg.phases.verify_no_load import verify_no_load
+from mfg.phases.verify_points import verify_points
+from mfg.phases.verify_stored import verify_stored
+from mfg.plans.plan import PlanBuilder
+
+
+def with_supply(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
+    """Keep the unit's supply on for some phases; it is measured to be off afterwards."""
+    return htf.PhaseGroup(
+        # No setup phases: OpenHTF leaves out the teardown of a group whose setup raised or was aborted.
+        name="supply",
+        main=[build.case(1900, switch_supply_on), *main],
+        teardown=[build.teardown(14900, switch_supply_off)],
+    )
+
+
+def calibration_nodes(build: PlanBuilder) -> list[Any]:
+    """Adjust, verify and store; nothing of it happens to a unit that failed before."""
+    return [
+        # A unit that failed before is not worth the dwell, and must not leave with a calibration.
+        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration"),
+        htf.PhaseGroup(
+            name="load",
+            main=[
+                build.case(11900, prepare_load),
+                build.case(12000, identify_ports),
+                build.case(12100, adjust_registers),
+                build.case(12200, verify_points),
+                build.case(12300, verify_stored),
+                build.case(12400, verify_no_load),
+            ],
+            teardown=[build.teardown(12900, switch_load_off)],
+        ),
+        htf.PhaseFailureCheckpoint.all_previous("no failure before the calibration is stored"),
+        build.case(13000, store_calibration),
+    ]
