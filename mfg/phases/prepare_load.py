@@ -24,7 +24,7 @@ def prepare_load(
     reference: ReferenceMeterPlug,
     operator: OperatorPlug,
 ) -> None:
-    """Open the reference meter, let the operator close the CT jig, and arm the load's output watchdog.
+    """Let the operator close the CT jig, open the reference meter, and arm the load's output watchdog.
 
     Refuses a combination of load, turns and range that could saturate a port or the reference. Closing the
     jig is the one act of the calibration; it is asked for only while the load is measured to be off.
@@ -37,7 +37,6 @@ def prepare_load(
     require_believable(
         [partial(check_reach, point.current_a, point.range_a, turns) for point in station.load_points]
     )
-    reference.open()
     power.switch.off(power.load)
     power.switch.off(power.identification)
     load_a = max(
@@ -47,6 +46,8 @@ def prepare_load(
     if load_a >= OFF_A:
         return
     slot = power.slot_context.slot.number
-    operator.ask("do", CLOSE_JIG.format(slot=slot), sheet.deadline_s("operator_s"))
+    closed = operator.begin("do", CLOSE_JIG.format(slot=slot), sheet.deadline_s("operator_s"))
+    reference.open()  # while the operator's hands are at the jig
+    closed.wait()
     sheet.jig_cycles = sheet.count_jig_cycle()
     power.switch.set_watchdog(station.power_switch.watchdog_s)
