@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import sys
 import time
 
 import machine
@@ -21,6 +22,7 @@ from .wifi import Wifi
 
 VERSION = "4.0"
 
+_PACKAGE = __name__[: __name__.rfind(".")]
 _WATCHDOG_MS = const(8300)
 _FEED_MS = const(500)
 _TICK_MS = const(100)
@@ -43,6 +45,11 @@ class App:
         self._last_ms = self._started_ms
         self.config = Config(config_file, "/factory.cfg")
         self.config.load()
+        self.trial = False  # whether this application has yet to prove itself
+        trials = [name for name in os.listdir("/") if ".try" in name]
+        if trials or self.config["APP"] != number:
+            self.trial = self.load("apps").settle(self)
+            self.unload("apps")
         self.board = Board()
         self.meter = Meter(self.board, self.config)
         self.wifi = Wifi(self.board, self.config, self._started_ms)
@@ -52,9 +59,22 @@ class App:
         self._display_until_ms = time.ticks_add(self._started_ms, _DISPLAY_ON_MS)
         self._in_amperes = False
         self._bottom = "Starting"
-        self._http = HttpServer(Rest(self), _HTTP_PORT)
+        self.http = HttpServer(Rest(self), _HTTP_PORT)
         self._discovery = Discovery(self.config, self.meter, self.wifi, VERSION)
         self._tasks = []
+
+    def load(self, name):
+        """Return a module of this application that is not always there: what is rare takes no memory."""
+        gc.collect()  # so that its parts lie close together and leave long pieces of the heap free
+        name = _PACKAGE + "." + name
+        __import__(name)
+        return sys.modules[name]
+
+    def unload(self, name):
+        """Give the memory of a module back, and of `files`, which others load; what still runs goes on."""
+        for each in (name, "files"):
+            if sys.modules.pop(_PACKAGE + "." + each, None):
+                delattr(sys.modules[_PACKAGE], each)
 
     def uptime_s(self):
         """Return the seconds since the application started; the watchdog's loop keeps count."""
@@ -71,7 +91,7 @@ class App:
             task.cancel()
         self._display.off()
         self._discovery.close()
-        await self._http.close()
+        await self.http.close()
 
     async def run(self):
         """Run until a task fails.
@@ -109,14 +129,18 @@ class App:
             self._bottom = "Chip fault"
         log.debug("wifiConfigDict: %s" % self.config.shown()["WIFI"])
         self._bottom = "Connecting WiFi"
-        services = await self.wifi.up()
+        services = await self.load("wifi_join").up(self.wifi)
+        self.unload("wifi_join")
         self._bottom = self.wifi.address
         self._tasks.append(asyncio.create_task(self.meter.sample()))
         if services:
-            await self._http.start()
+            await self.http.start()
             self._discovery.open()
             self._tasks.append(asyncio.create_task(self._discovery.serve()))
             self._tasks.append(asyncio.create_task(self.wifi.watch()))
+            if self.trial:
+                self._tasks.append(asyncio.create_task(self.load("apps").prove(self)))
+                self.unload("apps")
             log.debug("WiFi interface IP address: " + self.wifi.address)
         self._tasks.append(asyncio.create_task(self._report()))
 

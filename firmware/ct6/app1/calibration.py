@@ -156,7 +156,7 @@ class Calibration:
         else:
             raise ValueError("chip is none of CS4, CS0")
         if write:
-            self._meter.mean.take()  # what was read so far belongs to other settings
+            self._meter.forget()
             windows.restart(0)
             try:
                 chip.write(registers.ACCESS, registers.ACCESS_OPEN)

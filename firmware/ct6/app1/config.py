@@ -12,32 +12,37 @@ import os
 from . import log, schema
 
 FILE_MAX_BYTES = 8192
+_PART_CHARS = 200
 # Key of the calibration file: the hash of the factory file that it belongs to.
 FACTORY_SHA256 = "FACTORY_SHA256"
 
 
-def write_atomic(path, text):
+def write_atomic(path, parts):
     """Replace the file at `path`.
+
+    Args:
+        parts: Texts, one after the other.
 
     Raises:
         OSError: The disk is full or broken; the old file is as it was.
     """
-    write_together(((path, text),))
+    write_together(((path, parts),))
 
 
 def write_together(contents):
     """Replace several files, in this order, once all of them are on the disk beside the old ones.
 
     Args:
-        contents: Path and text of each.
+        contents: Path and texts of each.
 
     Raises:
         OSError: The disk is full or broken; the old files are as they were, unless a rename failed.
     """
     try:
-        for path, text in contents:
+        for path, parts in contents:
             with open(path + ".tmp", "w") as file:
-                file.write(text)
+                for part in parts:
+                    file.write(part)
         for path, _ in contents:
             os.rename(path + ".tmp", path)
     except OSError:
@@ -96,6 +101,22 @@ def parse_object(text):
     return values
 
 
+def text_of(values):
+    """Yield the text of a whole configuration in parts: equal values give equal bytes.
+
+    A heap in use for hours has no room for it in one piece.
+    """
+    text = "{"
+    for row in schema.ROWS:
+        for key in schema.expand(row):
+            text += '"%s": %s, ' % (key, json.dumps(values[key]))
+        if len(text) > _PART_CHARS:
+            yield text
+            text = ""
+    wifi = ['"%s": %s' % (row[0], json.dumps(values["WIFI"][row[0]])) for row in schema.WIFI_ROWS]
+    yield '%s"WIFI": {%s}}' % (text, ", ".join(wifi))
+
+
 def masked(values):
     """Return a copy of a configuration with its secrets masked."""
     shown = {}
@@ -115,22 +136,6 @@ def masked_wifi(wifi):
         if row[4] & schema.SECRET and row[0] in shown and shown[row[0]] != "":
             shown[row[0]] = schema.MASK
     return shown
-
-
-def masked_file(path, text):
-    """Return the text of a file as it may leave the unit.
-
-    Raises:
-        ValueError: The file may hold a secret and cannot be masked.
-    """
-    name = path.split("/")[-1].lower()
-    secret = name.startswith("this.machine")
-    for row in schema.ROWS + schema.WIFI_ROWS:
-        if row[4] & schema.SECRET and '"%s"' % row[0] in text:
-            secret = True
-    if not secret:
-        return text
-    return json.dumps(masked(parse_object(text)))
 
 
 def _part(values, keys):
@@ -248,9 +253,8 @@ class Config:
         try:
             if bad:
                 self._keep_aside()
-            new = json.dumps(self.values)
             if text is None or bad or parse_object(text) != self.values:
-                write_atomic(self.machine_file, new)
+                write_atomic(self.machine_file, text_of(self.values))
         except OSError as exc:  # the unit runs with what it has in memory
             log.error("%s was not written: %s" % (self.machine_file, exc))
 
@@ -260,7 +264,7 @@ class Config:
                 kept.write(old.read(512))
 
     def _store(self, values):
-        write_atomic(self.machine_file, json.dumps(values))
+        write_atomic(self.machine_file, text_of(values))
         self.values = values
 
     def set(self, requested):
@@ -323,10 +327,13 @@ class Config:
             self.values = old
             raise
 
-    def swap_app(self):
-        """Make the other application the one that runs after the next boot; return its number."""
-        self._change({"APP": 3 - self.values["APP"]})
-        return self.values["APP"]
+    def select_app(self, number):
+        """Store which application, 1 or 2, runs after the next boot.
+
+        Raises:
+            OSError: The file could not be written; nothing changed.
+        """
+        self._change({"APP": number})
 
     def reset(self):
         """Store every key's default, except the active application.
@@ -358,17 +365,9 @@ class Config:
         factory = json.dumps(_part(self.values, schema.factory_keys()))
         calibration = _part(self.values, schema.keys(schema.CALIBRATION))
         calibration[FACTORY_SHA256] = sha256_of(factory)
-        write_together(((self.factory_file, factory), (self.calibration_file, json.dumps(calibration))))
+        write_together(((self.factory_file, (factory,)), (self.calibration_file, (json.dumps(calibration),))))
         self.calibrated = True
 
     def shown(self):
         """Return the whole configuration with its secrets masked."""
         return masked(self.values)
-
-    def active_app(self):
-        """Return the folder of the application that runs after the next boot."""
-        return "/app%d" % self.values["APP"]
-
-    def inactive_app(self):
-        """Return the folder of the other application."""
-        return "/app%d" % (3 - self.values["APP"])

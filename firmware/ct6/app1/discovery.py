@@ -4,9 +4,9 @@ Source: CT6 interface description, section 4.
 """
 
 import asyncio
+import gc
 import json
 import socket
-import time
 
 from micropython import const
 
@@ -69,13 +69,12 @@ class Discovery:
         mean = self._meter.mean.take()
         if mean is None:
             return
+        gc.collect()  # the answer needs a long piece of the heap
         shown = stats.to_dict(mean, self._config, self._version)
         shown["IP_ADDRESS"] = self._wifi.address
         for name in _IDENTITY:
             shown[name] = self._config["YDEV_" + name]
-        sent = list(time.gmtime()[:8])
-        sent.append(time.time())
-        shown["TIMESENT"] = sent
+        shown["TIMESENT"] = stats.time_sent()
         try:
             self._socket.sendto(json.dumps(shown).encode(), sender)
         except OSError as exc:  # no buffer or no route: the poller asks again in a second

@@ -1,14 +1,21 @@
-"""Files on the unit: listing, removing, and uploads that appear whole or not at all."""
+"""Files on the unit: listing, removing, and uploads that appear whole or not at all.
+
+Loaded while it is asked for.
+"""
 
 import binascii
 import hashlib
+import json
 import os
 
 from micropython import const
 
+from . import config, schema
+from .request import path_of
+
 _DIRECTORY = const(0x4000)
-_LIST_MAX = const(400)
 _DEPTH_MAX = const(8)
+_GET_FILE_MAX_BYTES = const(8192)
 # Room that an upload must leave: the configuration is rewritten into free blocks.
 _RESERVE_BYTES = const(32768)
 
@@ -21,37 +28,62 @@ def is_folder(path):
         return False
 
 
-def list_all(folder="/", depth=0):
-    """Return the absolute paths below `folder`, depth first; folders end in a slash.
+def walk(folder="/", depth=0):
+    """Yield the absolute paths below `folder`, depth first; folders end in a slash.
 
-    At most 400 entries and eight levels.
+    Raises:
+        OSError: There are folders in more than eight levels.
     """
-    found = []
+    if depth > _DEPTH_MAX:
+        raise OSError("Too many levels of folders")
     for entry in os.ilistdir(folder):
         path = folder + entry[0] if folder.endswith("/") else folder + "/" + entry[0]
         if entry[1] & _DIRECTORY:
-            found.append(path + "/")
-            if depth < _DEPTH_MAX:
-                found += list_all(path, depth + 1)
+            yield path + "/"
+            yield from walk(path, depth + 1)
         else:
-            found.append(path)
-        if len(found) >= _LIST_MAX:
-            break
-    return found[:_LIST_MAX]
+            yield path
 
 
-def remove_tree(folder):
-    """Remove a folder with everything in it.
+class Listing:
+    """A reply that is made while it is sent: one entry per file and folder, whatever their number."""
+
+    def __init__(self, head, tail, entry):
+        """Remember what to send.
+
+        Args:
+            head: What comes before the entries, as JSON.
+            tail: What comes after them.
+            entry: A coroutine function that returns the entry of a path.
+        """
+        self._head = head
+        self._tail = tail
+        self._entry = entry
+
+    async def send(self, pieces):
+        """Hand the JSON text over.
+
+        Raises:
+            OSError: A file or folder cannot be read; the text then stays without its end.
+        """
+        pieces.write(self._head)
+        comma = b""
+        for path in walk():
+            pieces.write(comma)
+            comma = b", "
+            json.dump(await self._entry(path), pieces)
+            await pieces.drain()
+        pieces.write(self._tail)
+
+
+def check_way_back(app, path):
+    """Refuse to change the application that the one on trial would have to give way to.
 
     Raises:
-        OSError: Something could not be removed; part of the tree may be gone.
+        ValueError: `path` is one of its files.
     """
-    for path in reversed(list_all(folder)):
-        if path.endswith("/"):
-            os.rmdir(path[:-1])
-        else:
-            os.remove(path)
-    os.rmdir(folder)
+    if app.trial and path.startswith("/app%d/" % (3 - app.number)):
+        raise ValueError(path + " belongs to the way back from the application on trial")
 
 
 def make_parents(path):
@@ -67,24 +99,19 @@ def make_parents(path):
             os.mkdir(folder)
 
 
-def usage():
-    """Return the bytes used and the bytes of the whole file system."""
-    state = os.statvfs("/")
-    return (state[2] - state[3]) * state[1], state[2] * state[1]
-
-
 class UploadFile:
     """A file that is being received under a temporary name; `left` bytes are still to come."""
 
-    def __init__(self, path, length, sha256):
+    def __init__(self, app, path, length, sha256):
         """Begin; folders that miss are created.
 
         Raises:
-            ValueError: There is no room for it.
+            ValueError: There is no room for it, or it must not be changed now.
             OSError: It cannot be created.
         """
-        used, whole = usage()
-        if whole - used < length + _RESERVE_BYTES:
+        check_way_back(app, path)
+        state = os.statvfs("/")
+        if state[3] * state[1] < length + _RESERVE_BYTES:
             raise ValueError("There is no room for the file")
         make_parents(path)
         self._path = path
@@ -129,3 +156,67 @@ class UploadFile:
             os.remove(self._path + ".part")
         except OSError:  # it has its name, or was never made
             return
+
+
+def masked_file(path, text):
+    """Return the text of a file as it may leave the unit.
+
+    Raises:
+        ValueError: The file may hold a secret and cannot be masked.
+    """
+    name = path.split("/")[-1].lower()
+    secret = name.startswith("this.machine")
+    for row in schema.ROWS + schema.WIFI_ROWS:
+        if row[4] & schema.SECRET and '"%s"' % row[0] in text:
+            secret = True
+    if not secret:
+        return text
+    return json.dumps(config.masked(config.parse_object(text)))
+
+
+# REST: the name of a function is do_ and its path.
+
+
+def do_get_file_list(_app, _args):
+    return Listing(b"[", b"]", _path)
+
+
+async def _path(path):
+    return path
+
+
+def do_mkdir(_app, args):
+    os.mkdir(path_of(args, "dir"))
+    return {"OK": True}
+
+
+def do_rmdir(_app, args):
+    path = path_of(args, "dir")
+    if not is_folder(path):
+        raise ValueError("There is no folder " + path)
+    os.rmdir(path)
+    return {"OK": True}
+
+
+def do_rmfile(app, args):
+    path = path_of(args, "file")
+    if is_folder(path):
+        raise ValueError(path + " is a folder")
+    check_way_back(app, path)
+    os.remove(path)
+    return {"OK": True}
+
+
+def do_get_file(_app, args):
+    path = path_of(args, "file")
+    size = os.stat(path)[6]
+    if size > _GET_FILE_MAX_BYTES:
+        raise ValueError("The file is longer than %d bytes" % _GET_FILE_MAX_BYTES)
+    with open(path, "rb") as file:
+        data = file.read(size)  # no more than is there: read() allocates what it is asked for
+    try:
+        text = str(data, "utf-8")
+    except UnicodeError:
+        raise ValueError("The file is no text") from None
+    # Tools look the text up under the argument exactly as they sent it.
+    return {"OK": True, args["file"]: masked_file(path, text)}

@@ -8,7 +8,7 @@ import json
 
 from micropython import const
 
-from . import config, files, log, request
+from . import config, log, request
 
 _CONNECTIONS_MAX = const(4)
 _REQUEST_S = const(5)
@@ -35,6 +35,7 @@ class HttpServer:
         self._port = port
         self._server = None
         self._connections = 0
+        self.answered = False  # a request with success, at least once
 
     async def start(self):
         """Open the port."""
@@ -97,7 +98,8 @@ class HttpServer:
             after()
 
     async def _upload(self, wanted, reader, rest):
-        upload = files.UploadFile(wanted.path, wanted.length, wanted.sha256)
+        app = self._rest.app
+        upload = app.load("files").UploadFile(app, wanted.path, wanted.length, wanted.sha256)
         try:
             upload.write(rest)
             buffer = memoryview(bytearray(_CHUNK_BYTES))
@@ -109,23 +111,27 @@ class HttpServer:
                     raise ValueError("The connection ended before the file")
                 upload.write(buffer[:count])
             upload.check()
-            if wanted.path == self._rest.config.machine_file:
+            if wanted.path == app.config.machine_file:
                 if wanted.length > config.FILE_MAX_BYTES:
                     raise ValueError("The configuration is too long")
-                self._rest.config.replace(upload.read_text())
+                app.config.replace(upload.read_text())
             else:
                 upload.put()
         finally:
             upload.drop()
+            app.unload("files")
         return {"OK": True}
 
     async def _reply(self, writer, status, body):
         pieces = _Pieces(writer)
         head = "HTTP/1.0 %d %s\r\nContent-type: application/json\r\n\r\n" % (status, _REASONS[status])
         pieces.write(head.encode())
-        json.dump(body, pieces)
-        pieces.flush()
-        await asyncio.wait_for(writer.drain(), _REPLY_S)
+        if hasattr(body, "send"):
+            await body.send(pieces)
+        else:
+            json.dump(body, pieces)
+        await pieces.drain()
+        self.answered = self.answered or status == 200
 
 
 class _Pieces(io.IOBase):
@@ -153,6 +159,15 @@ class _Pieces(io.IOBase):
         if self._held:
             self._writer.write(bytes(self._buffer[: self._held]))
             self._held = 0
+
+    async def drain(self):
+        """Hand over what is held and wait until it is on its way.
+
+        Raises:
+            asyncio.TimeoutError: The peer does not take it.
+        """
+        self.flush()
+        await asyncio.wait_for(self._writer.drain(), _REPLY_S)
 
 
 async def _read_line(reader):

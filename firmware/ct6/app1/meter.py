@@ -35,6 +35,7 @@ class Meter:
         self.rssi = None  # a function that returns dBm
         self._calibration = None
         self.mean = stats.Averager()
+        self.published = None  # another mean, while something is published
         self.last = stats.new_set()
         self.fault = "The metering chips are not set up"  # empty once they are
 
@@ -65,7 +66,7 @@ class Meter:
             ChipError: A chip does not keep its settings; no reading is given out until a start succeeds.
         """
         async with self.lock:
-            self.mean.take()  # what was read so far belongs to other settings
+            self.forget()
             try:
                 await self._start()
             except ChipError as exc:
@@ -75,7 +76,7 @@ class Meter:
             self.fault = ""
             if self._calibration:
                 self._calibration.restart()
-            self.mean.add(self._read())
+            self._take_in()
 
     async def _start(self):
         self._reset.value(0)
@@ -98,6 +99,18 @@ class Meter:
         values[stats.BOARD_TEMPERATURE] = self._board.temperature_degc()
         self.last = values
         return values
+
+    def _take_in(self):
+        values = self._read()
+        self.mean.add(values)
+        if self.published:
+            self.published.add(values)
+
+    def forget(self):
+        """Drop what was read so far: it belongs to other settings."""
+        self.mean.take()
+        if self.published:
+            self.published.take()
 
     async def read(self):
         """Return a set of readings, as soon as the chips have whole ones.
@@ -134,5 +147,5 @@ class Meter:
         """Feed the running mean and the display, for ever."""
         while True:
             if not self.fault and not self.lock.locked():
-                self.mean.add(self._read())
+                self._take_in()
             await asyncio.sleep_ms(_SAMPLE_MS if self._config["ACTIVE"] else _IDLE_SAMPLE_MS)

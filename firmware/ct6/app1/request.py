@@ -96,6 +96,22 @@ def clean_path(path):
     return "/" + "/".join(parts)
 
 
+def argument(args, key):
+    """Return an argument of a request.
+
+    Raises:
+        RequestError: It is missing.
+    """
+    if key not in args:
+        raise RequestError("No %s passed" % key)
+    return args[key]
+
+
+def path_of(args, key):
+    """Return the clean path that an argument of a request gives."""
+    return clean_path(unquote(argument(args, key)))
+
+
 def unquote(text):
     """Return `text` with its %xx sequences decoded; what is no such sequence stays.
 

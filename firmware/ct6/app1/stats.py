@@ -3,6 +3,7 @@
 A set is an array of 57 single-precision values: nine per port, then three of the unit.
 """
 
+import time
 from array import array
 
 PORTS = 6
@@ -63,6 +64,13 @@ def port_stats(values, port, config):
             value = 0.0
         shown[name] = round(value, _DECIMALS[index])
     return shown
+
+
+def time_sent():
+    """Return the time that TIMESENT gives: date, time, weekday and day of the year, then the seconds."""
+    sent = list(time.gmtime()[:8])
+    sent.append(int(time.time()))
+    return sent
 
 
 def to_dict(values, config, version):

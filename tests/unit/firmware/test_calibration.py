@@ -167,8 +167,8 @@ def test_a_negative_power_is_signed(windows, chip, clock):
 @pytest.fixture
 def unit(clock):
     """Both chips, with what a meter has of them."""
-    meter = SimpleNamespace(fault="", lock=asyncio.Lock(), mean=SimpleNamespace(taken=0))
-    meter.mean.take = lambda: setattr(meter.mean, "taken", meter.mean.taken + 1)
+    meter = SimpleNamespace(fault="", lock=asyncio.Lock(), forgotten=0)
+    meter.forget = lambda: setattr(meter, "forgotten", meter.forgotten + 1)
     chips = (Chip(clock, "CS4"), Chip(clock, "CS0"))
     return SimpleNamespace(meter=meter, chips=chips, calibration=calibration.Calibration(chips, meter))
 
@@ -183,7 +183,7 @@ def test_a_write_is_made_inside_the_access_key_and_read_back(unit):
     assert held == {"CS4": {"0x61": 55601, "0x4A": 32773}}
     assert chip.writes == [(0x7F, 0x55AA), (0x61, 55601), (0x4A, 32773), (0x7F, 0)]
     assert unit.chips[1].writes == []
-    assert unit.meter.mean.taken == 1
+    assert unit.meter.forgotten == 1
 
 
 def test_a_new_current_gain_is_known_to_the_driver(unit):
@@ -224,7 +224,7 @@ def test_a_request_that_cannot_be_used_writes_nothing(unit, args):
     with pytest.raises(ValueError, match=r"register|chip|value"):
         unit.calibration.registers(args, True)
     assert [chip.writes for chip in unit.chips] == [[], []]
-    assert unit.meter.mean.taken == 0
+    assert unit.meter.forgotten == 0
 
 
 def test_sixteen_registers_are_not_too_many(unit):

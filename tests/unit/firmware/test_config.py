@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from app1 import config, schema
+from app1 import config, files, schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -439,7 +439,7 @@ def test_an_uploaded_configuration_that_cannot_be_used_changes_nothing(unit, tex
 @pytest.mark.parametrize("path", ["/this.machine.cfg", "/copy.json", "/app1/x", "/this.machine.cfg.tmp"])
 def test_a_file_that_holds_a_configuration_leaves_the_unit_masked(unit, path):
     text = json.dumps({"WIFI": STA, "MQTT_PASSWORD": SECRET})
-    sent = config.masked_file(path, text)
+    sent = files.masked_file(path, text)
     assert SECRET not in sent
     assert json.loads(sent)["WIFI"]["SSID"] == "shop"
 
@@ -448,11 +448,11 @@ def test_a_file_that_holds_a_configuration_leaves_the_unit_masked(unit, path):
 def test_a_torn_configuration_does_not_leave_the_unit(path):
     torn = json.dumps({"WIFI": STA})[:-3]
     with pytest.raises(ValueError, match="JSON"):
-        config.masked_file(path, torn)
+        files.masked_file(path, torn)
 
 
 def test_any_other_text_leaves_the_unit_as_it_is():
-    assert config.masked_file("/bootlog.txt", "boot app1\n") == "boot app1\n"
+    assert files.masked_file("/bootlog.txt", "boot app1\n") == "boot app1\n"
 
 
 @given(st.sampled_from([row for row in schema.ROWS if row[4] & schema.SETTABLE]), st.text(max_size=80))
@@ -464,3 +464,12 @@ def test_a_check_raises_or_returns_a_value_that_passes_again(row, text):
     assert schema.check(row, value) == value
     assert type(value) is type(row[1])
     assert json.loads(json.dumps(value)) == value
+
+
+def test_equal_configurations_are_equal_files_whatever_was_set_in_between(unit):
+    loaded = unit.boot()
+    before = unit.machine.read_bytes()
+    loaded.set({"CT1_NAME": 'it\'s "mine"\\,=', "ACTIVE": "1", "ZERO_POWER_GATE_WATTS": "0.25"})
+    assert json.loads(unit.machine.read_text()) == loaded.values
+    loaded.set({"ZERO_POWER_GATE_WATTS": "0.5", "CT1_NAME": "", "ACTIVE": "0"})
+    assert unit.machine.read_bytes() == before

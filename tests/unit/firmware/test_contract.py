@@ -45,6 +45,16 @@ def source(module: str) -> str:
     return (FIRMWARE / "ct6" / "app1" / f"{module}.py").read_text(encoding="utf-8")
 
 
+def on_demand_paths() -> list:
+    """Return the modules that are loaded for a request, each with its paths in one text."""
+    tree = ast.parse(source("rest"))
+    return next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "_ON_DEMAND"
+    )
+
+
 def test_the_configuration_keys_are_those_of_the_contract():
     rows = {}
     for row in schema.ROWS:
@@ -84,13 +94,31 @@ def test_every_default_passes_its_own_check():
 
 
 def test_the_rest_paths_are_those_of_the_contract():
-    names = re.findall(r"_(?:do|wait|later)_([a-z0-9_]+)(?:\(| =)", source("rest"))
-    assert {"/", *(f"/{name}" for name in names)} == set(CONTRACT["rest"]["paths"])
+    resident = re.findall(r"_(?:do|wait|later)_([a-z0-9_]+)(?:\(| =)", source("rest"))
+    on_demand = []
+    for module, listed in on_demand_paths():
+        names = re.findall(r"^(?:async )?def (?:do|wait)_([a-z0-9_]+)\(", source(module), re.MULTILINE)
+        assert sorted(names) == sorted(listed.split(" ")), module
+        on_demand += names
+    assert not set(resident) & set(on_demand)
+    assert {"/", *(f"/{name}" for name in resident + on_demand)} == set(CONTRACT["rest"]["paths"])
+
+
+def test_no_path_of_ours_begins_with_one_that_the_original_matches_by_its_beginning():
+    """A unit with the original firmware must not take one of our questions for one of its commands."""
+    ours = {"/get_features", "/get_windows", "/get_registers", "/set_registers"}
+    ours |= {"/get_app_state", "/confirm_app", "/get_hash", "/get_snapshot"}
+    assert ours < set(CONTRACT["rest"]["paths"])
+    commands = "power_cycle fw_version init_atm90e32_devs save_factory_cfg set_wifi_led set_bluetooth_led"
+    questions = "get_stats get_config set_config get_temperature"
+    product = [f"/{name}" for name in f"{commands} {questions}".split(" ")]
+    assert not [path for path in ours if path.startswith(tuple(product))]
+    assert {path for path in CONTRACT["rest"]["paths"] if path not in ours} >= set(product)
 
 
 def test_the_numbers_of_the_contract_are_those_of_the_firmware():
     times, rest = CONTRACT["times"], CONTRACT["rest"]
-    app, board, wifi = constants("app"), constants("board"), constants("wifi")
+    app, board, wifi = constants("app"), constants("board"), constants("wifi") | constants("wifi_join")
     assert app["VERSION"] == CONTRACT["firmware"]["version"]
     assert app["_WATCHDOG_MS"] == CONTRACT["firmware"]["watchdog_s"] * 1000
     assert app["_HTTP_PORT"] == rest["port"]
@@ -103,9 +131,27 @@ def test_the_numbers_of_the_contract_are_those_of_the_firmware():
     assert board["POWER_CYCLE_DELAY_MS"] == times["power_cycle_delay_s"] * 1000
     assert board["REBOOT_DELAY_MS"] == times["reboot_delay_s"] * 1000
     assert rest["upload_max_bytes"] == request.UPLOAD_MAX_BYTES
-    assert constants("rest")["_GET_FILE_MAX_BYTES"] == rest["get_file_max_bytes"]
+    assert constants("files")["_GET_FILE_MAX_BYTES"] == rest["get_file_max_bytes"]
     assert constants("discovery")["REQUEST"] == CONTRACT["discovery"]["request_value"]
     assert CONTRACT["firmware"]["secret_mask"] == schema.MASK
+
+
+def test_trial_snapshot_and_publishing_are_those_of_the_contract():
+    trial, mqtt = CONTRACT["trial"], CONTRACT["mqtt"]
+    assert constants("apps")["_STARTS"] == trial["starts"]
+    assert constants("apps")["_PROOF_S"] == trial["proof_s"]
+    main = ast.parse((FIRMWARE / "ct6" / "main.py").read_text(encoding="utf-8"))
+    of_main = {
+        node.targets[0].id: node.value.value
+        for node in main.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    }
+    assert of_main["TRIAL_S"] == trial["trial_s"]
+    assert of_main["WATCHDOG_MS"] == CONTRACT["firmware"]["watchdog_s"] * 1000
+    assert [of_main["BOOT_LOG"]] == CONTRACT["snapshot"]["volatile"]
+    assert constants("mqtt_connect")["_KEEP_ALIVE_S"] == mqtt["keep_alive_s"]
+    assert constants("mqtt")["_PING_MS"] == mqtt["keep_alive_s"] * 500
+    assert constants("mqtt")["_PAUSE_MAX_S"] == mqtt["pause_max_s"]
 
 
 def test_the_calibration_requests_are_those_of_the_contract():
@@ -147,7 +193,7 @@ def test_the_pins_of_the_contract_are_those_of_the_firmware():
 
 
 def test_the_console_markers_stand_in_the_firmware():
-    text = "".join(source(name) for name in ("app", "wifi", "display", "log"))
+    text = "".join(source(name) for name in ("app", "wifi", "wifi_join", "display", "log"))
     text += (FIRMWARE / "ct6" / "main.py").read_text(encoding="utf-8")
     console = CONTRACT["console"]
     for name in (

@@ -121,7 +121,7 @@ def test_an_application_that_cannot_be_imported_is_passed_over(tmp_path):
     with own_unit(tmp_path, files(APP=2) | {"/app2/app.py": b"import no_such_module\n"}) as unit:
         unit.ready()
         assert "ERROR: app2 cannot be imported" in unit.console
-        assert unit.get("/get_active_app_folder") == {"ACTIVE_APP_FOLDER": "/app2"}
+        assert unit.get("/get_active_app_folder") == {"ACTIVE_APP_FOLDER": "/app1"}  # and stays so
 
 
 def test_control_c_gives_the_prompt_and_import_main_starts_the_application_again_and_again(tmp_path):

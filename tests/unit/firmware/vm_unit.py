@@ -7,6 +7,7 @@ holds the byte-compiled firmware; the console is the serial port as a host that 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import mmap
 import os
@@ -36,7 +37,7 @@ from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.images import micropython_image
 from mfg.emulator.plant import Plant
 from mfg.emulator.unix_vm import vm_identity
-from mfg.fixtures.firmware_build import build_firmware
+from mfg.fixtures.firmware_build import FirmwareImage, build_firmware
 
 FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
 SSID = "mfg-bench"
@@ -53,9 +54,15 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
+@functools.cache
+def built(app: str = "app1") -> FirmwareImage:
+    """Return our firmware for a folder of the unit."""
+    return build_firmware(FIRMWARE, None, app)
+
+
 def flash_image(files: dict[str, bytes]) -> bytes:
     """Return a flash with MicroPython, the byte-compiled firmware and more files."""
-    image = build_firmware(FIRMWARE, None)
+    image = built()
     fs = _file_system()
     fs.format()
     fs.mount()
@@ -98,9 +105,11 @@ class VmUnit:
             unit: Fields of UnitConfig that differ from the default.
         """
         self.clock = BenchClock(time.monotonic(), factor)
-        self.unit = UnitConfig(
-            http_port=free_port(socket.SOCK_STREAM), discovery_port=free_port(socket.SOCK_DGRAM), **unit
-        )
+        ports = {
+            "http_port": free_port(socket.SOCK_STREAM),
+            "discovery_port": free_port(socket.SOCK_DGRAM),
+        }
+        self.unit = UnitConfig(**ports | unit)
         self.folder = folder
         self.config = BenchConfig(folder=str(folder), clock=str(self.clock), units=(self.unit,))
         self.flash_path = folder / "flash.bin"
@@ -111,7 +120,8 @@ class VmUnit:
         self.board = Ct6Board(self.config, self.unit, Plant(self.config, self.events), self.clock)
         self.resets: list[str] = []
         self.complaints: list[str] = []
-        self.console = ""
+        self._console = ""
+        self._console_lock = threading.Lock()
         self._port: int | None = None
         self._running = True
         self._loop = asyncio.new_event_loop()
@@ -135,6 +145,16 @@ class VmUnit:
                 self.complaints.append,
             ),
         )
+
+    @property
+    def console(self) -> str:
+        """What the unit has said since this was set to an empty text."""
+        return self._console
+
+    @console.setter
+    def console(self, text: str) -> None:
+        with self._console_lock:
+            self._console = text
 
     def __enter__(self) -> VmUnit:
         for thread in self._threads:
@@ -184,7 +204,9 @@ class VmUnit:
                 continue
             try:
                 if select.select([port], [], [], 0.02)[0]:
-                    self.console += os.read(port, 4096).decode(errors="replace")
+                    said = os.read(port, 4096).decode(errors="replace")
+                    with self._console_lock:
+                        self._console += said
             except OSError:  # the port went
                 time.sleep(0.005)
 
