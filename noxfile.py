@@ -11,6 +11,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
 TEST_TOOLS = ["pytest>=8", "pytest-cov", "pytest-timeout", "pytest-xdist", "hypothesis"]
+# What a unit talks to in its tests: a broker, the loader of the existing CT6 tools, and network namespaces.
+PEERS = ["amqtt>=0.11,<1", "rshell==0.0.36", "pyroute2>=0.9,<1"]
 STUBS = ["types-PyYAML", "types-pyserial", "pandas-stubs"]
 # The pure parts: every branch of what can reject a unit is tested.
 FULLY_COVERED = ["mfg.calibration", "mfg.limits"]
@@ -44,7 +46,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test that needs no hardware: units first, then whole plans on the emulated bench."""
-    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    session.install("-e", ".[emulator]", *TEST_TOOLS, *PEERS)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return

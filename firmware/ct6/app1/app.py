@@ -11,7 +11,7 @@ from micropython import const
 
 from . import log, screen
 from .atm90e32 import ChipError
-from .board import Board
+from .board import CONNECTED, Board
 from .config import Config
 from .discovery import Discovery
 from .display import Display
@@ -62,6 +62,7 @@ class App:
         self.http = HttpServer(Rest(self), _HTTP_PORT)
         self._discovery = Discovery(self.config, self.meter, self.wifi, VERSION)
         self._tasks = []
+        self._publisher = None
 
     def load(self, name):
         """Return a module of this application that is not always there: what is rare takes no memory."""
@@ -89,6 +90,8 @@ class App:
         """Close the ports and leave the outputs quiet."""
         for task in self._tasks:
             task.cancel()
+        if self._publisher:
+            self._publisher.cancel()
         self._display.off()
         self._discovery.close()
         await self.http.close()
@@ -144,8 +147,19 @@ class App:
             log.debug("WiFi interface IP address: " + self.wifi.address)
         self._tasks.append(asyncio.create_task(self._report()))
 
+    def _look_after_publishing(self):
+        """Start to publish when the configuration asks for it; it ends by itself."""
+        if self._publisher and self._publisher.done():
+            self._publisher = None
+            self.unload("mqtt")
+        config = self.config
+        wanted = config["ACTIVE"] and config["MQTT_SERVER_ADDRESS"] and config["MQTT_TOPIC"]
+        if wanted and not self._publisher and self.board.link == CONNECTED:
+            self._publisher = asyncio.create_task(self.load("mqtt").run(self))
+
     async def _report(self):
         while True:
+            self._look_after_publishing()
             gc.collect()
             log.info("RAM %d bytes free, up %d s" % (gc.mem_free(), self.uptime_s()))
             await asyncio.sleep(_REPORT_S)
