@@ -73,6 +73,9 @@ class UnitConfig:
     http_port: int = 0  # loopback TCP port that leads to the unit's port 80
     discovery_port: int = 0  # loopback UDP port that leads to the unit's port 29340
     control_port: int = 0  # JSON lines: see control.py
+    # Network interface that carries `address` while the unit's link is up, see interface.py; the unit's ports
+    # are then 80 and 29340 of that address. Back end unix.
+    interface: str = ""
     faults: tuple[str, ...] = ()  # names from faults.py that hold from the start
 
 

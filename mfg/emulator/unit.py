@@ -29,7 +29,9 @@ from mfg.emulator.ct6_board import Ct6Board
 from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.fault_catalogue import is_fault
 from mfg.emulator.images import has_valid_boot2
+from mfg.emulator.interface import NetworkInterface
 from mfg.emulator.plant import Plant
+from mfg.emulator.wifi import LINK_UP
 from mfg.errors import UsageError
 
 OFF, BOOTSEL, BOOTING, RUN = "off", "bootsel", "booting", "run"
@@ -63,6 +65,7 @@ class Unit:
         self._flash, self._flash_file = open_flash(self.folder / "flash.bin")
         self._drive = Drive(self.folder / "media", self.folder, self._flash)
         self._core: Core = create_core(config.backend, self._context())
+        self._interface = NetworkInterface(unit.interface, unit.address) if unit.interface else None
         self._state = OFF
         self._supply = False
         self._off_until_s = 0.0  # the unit's own power cycle holds its regulator off until then
@@ -114,6 +117,7 @@ class Unit:
         finally:
             server.close()
             await self._power_off()
+            self._follow_link()
             self._drive.show_neighbour(there=False)
             self._flash.flush()
             self._flash.close()
@@ -125,6 +129,7 @@ class Unit:
     async def _follow(self) -> None:
         now_s = self._clock.now_s()
         self._events.sync()
+        self._follow_link()
         self._drive.show_neighbour(self._fault("two_drives"))
         supply = bool(self._events.at("supply", now_s, self._unit.number))
         if supply != self._supply:
@@ -152,6 +157,11 @@ class Unit:
             arrived = self._drive.look()
             if arrived is not None:
                 self._image_arrived(arrived)
+
+    def _follow_link(self) -> None:
+        if self._interface is not None:
+            wifi = getattr(self._core, "wifi", None)
+            self._interface.follow(wifi is not None and self._core.running and wifi.status() == LINK_UP)
 
     def _power_on(self, now_s: float) -> None:
         self._board.power_on(now_s)

@@ -204,8 +204,10 @@ def vm_environment(
     """
     identity = vm_identity()
     mac = unit.mac.replace(":", "")
+    real_network = {"PICOW_NET": "1"} if unit.interface else {}
     return {
         **CLOSED_ENVIRONMENT,
+        **real_network,
         "MICROPYPATH": f"{shims.resolve()}:.frozen",
         "PICOW_SHIMS": str(shims.resolve()),
         "PICOW_FLASH": str(flash_path.resolve()),

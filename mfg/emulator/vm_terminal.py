@@ -18,7 +18,7 @@ RAW_REQUEST = b"\x01"
 CONTROL_C = 3
 READ_BYTES = 65536
 INPUT_LIMIT_BYTES = 1 << 16
-HOLD_BACK_WALL_S = 0.005  # how long the beginning of a marker waits for its rest
+HOLD_BACK_WALL_S = 0.03  # how long the beginning of a marker waits for its rest, on a busy machine, too
 # A second SIGINT that finds the first one unserved ends the VM; on the chip it would change nothing.
 INTERRUPT_GAP_WALL_S = 0.05
 

@@ -25,7 +25,8 @@ def replace_modules():
         if name.startswith("picow_"):
             del m[name]
     m["time"] = m["utime"] = picow_time
-    m["socket"] = m["usocket"] = picow_socket
+    if not os.getenv("PICOW_NET"):  # else the interface is the unit's own
+        m["socket"] = m["usocket"] = picow_socket
     m["os"] = m["uos"] = picow_sys.Os()
     m["sys"] = m["usys"] = picow_sys.Sys()
     sys.path[:] = ["", ".frozen", "/lib"]

@@ -7,6 +7,7 @@ holds the byte-compiled firmware; the console is the serial port as a host that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import mmap
@@ -15,7 +16,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ SSID = "mfg-bench"
 PASSPHRASE = "bench-only-passphrase"
 STA_CONFIG = {"WIFI": {"WIFI_CFG": 1, "MODE": "STA", "CHANNEL": 3, "SSID": SSID, "PASSWD": PASSPHRASE}}
 QUIET_WALL_S = 0.1
+READ_WALL_S = 0.02
 UF2_BLOCK_BYTES, UF2_HEADER_BYTES, UF2_PAYLOAD_BYTES = 512, 32, 256
 
 
@@ -120,6 +122,7 @@ class VmUnit:
         self.board = Ct6Board(self.config, self.unit, Plant(self.config, self.events), self.clock)
         self.resets: list[str] = []
         self.complaints: list[str] = []
+        self.heard: list[tuple[float, str]] = []  # bench time and text of everything the unit said
         self._console = ""
         self._console_lock = threading.Lock()
         self._port: int | None = None
@@ -188,6 +191,17 @@ class VmUnit:
         self._do(self.core.stop())
         self.board.power_off(self.clock.now_s())
 
+    @contextlib.contextmanager
+    def handed_over(self) -> Iterator[str]:
+        """Leave the serial port to another program while the block runs; gives its path."""
+        port, self._port = self._port, None
+        assert port is not None
+        path = os.ttyname(port)
+        time.sleep(2 * READ_WALL_S)  # the reading thread looks away
+        os.close(port)
+        yield path
+        self._port_up(path)
+
     def _port_up(self, path: str) -> None:
         self._port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
 
@@ -203,10 +217,11 @@ class VmUnit:
                 time.sleep(0.005)
                 continue
             try:
-                if select.select([port], [], [], 0.02)[0]:
+                if select.select([port], [], [], READ_WALL_S)[0]:
                     said = os.read(port, 4096).decode(errors="replace")
                     with self._console_lock:
                         self._console += said
+                        self.heard.append((self.clock.now_s(), said))
             except OSError:  # the port went
                 time.sleep(0.005)
 
