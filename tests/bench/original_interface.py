@@ -100,7 +100,19 @@ def with_addition(firmware: Path, module: str, text: str) -> Path:
 
 def paths_of(firmware: Path) -> set[str]:
     """Return the paths that a firmware's REST interface serves, without their slash."""
-    return {path for path, _ in _handlers((firmware / "app1" / "rest.py").read_text(encoding="utf-8"))}
+    source = (firmware / "app1" / "rest.py").read_text(encoding="utf-8")
+    on_demand = {path for _, paths in _on_demand(source) for path in paths.split()}
+    return on_demand | {path for path, _ in _handlers(source)}
+
+
+def _on_demand(source: str) -> tuple[tuple[str, str], ...]:
+    """Return the modules that are loaded for a request, each with its paths in one text."""
+    *_, last = (
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_ON_DEMAND"
+    )
+    return tuple(ast.literal_eval(last))
 
 
 def _handlers(source: str) -> Iterator[tuple[str, ast.stmt]]:
@@ -123,7 +135,11 @@ def _cut_paths(rest: Path) -> None:
     for path, node in reversed(list(_handlers(source))):
         if path not in PATHS.split():
             del lines[node.lineno - 1 : node.end_lineno]
-    rest.write_text("".join(lines), encoding="utf-8")
+    kept = tuple(
+        (module, " ".join(path for path in paths.split() if path in PATHS.split()))
+        for module, paths in _on_demand(source)
+    )
+    rest.write_text("".join(lines) + f"\n\n_ON_DEMAND = {kept!r}\n", encoding="utf-8")
 
 
 def _rows(firmware: Path) -> dict[str, tuple]:

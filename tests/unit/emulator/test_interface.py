@@ -1,4 +1,4 @@
-"""A unit's network interface; that it carries the address is shown in tests/bench/test_appendix_b_network.py."""
+"""A unit's network interface; that it carries the address is shown in test_appendix_b_network.py."""
 
 import pytest
 
