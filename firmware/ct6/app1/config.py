@@ -305,11 +305,14 @@ class Config:
     def replace(self, text):
         """Take over a machine file that came over the network; masked secrets keep their value.
 
+        So does the active application: only a swap puts another one in its place, on trial.
+
         Raises:
             ValueError: It is no configuration; nothing was stored.
             OSError: The file could not be written; nothing was stored.
         """
         stored = parse_object(text)
+        stored["APP"] = self.values["APP"]
         for key, value in list(stored.items()):
             row = schema.find(key)
             if row and row[4] & schema.SECRET and value == schema.MASK:

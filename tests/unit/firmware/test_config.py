@@ -473,3 +473,9 @@ def test_equal_configurations_are_equal_files_whatever_was_set_in_between(unit):
     assert json.loads(unit.machine.read_text()) == loaded.values
     loaded.set({"ZERO_POWER_GATE_WATTS": "0.5", "CT1_NAME": "", "ACTIVE": "0"})
     assert unit.machine.read_bytes() == before
+
+
+def test_an_uploaded_configuration_does_not_change_the_active_application(unit):
+    loaded = unit.boot()
+    loaded.replace(json.dumps({"APP": 2, "CT1_NAME": "oven"}))
+    assert (unit.stored()["APP"], unit.stored()["CT1_NAME"]) == (1, "oven")
