@@ -66,7 +66,7 @@ def held(unit: VmUnit, chip: str, address: int) -> int:
 
 
 def test_the_unit_says_what_it_offers_and_stays_version_4_0(api: DutApi):
-    assert api.features() == {"windows", "registers", "phase", "trial", "snapshot"}
+    assert api.features() == {"windows", "registers", "phase", "display", "trial", "snapshot"}
     assert api.firmware_version() == "4.0"
 
 

@@ -107,7 +107,7 @@ def test_the_rest_paths_are_those_of_the_contract():
 def test_no_path_of_ours_begins_with_one_that_the_original_matches_by_its_beginning():
     """A unit with the original firmware must not take one of our questions for one of its commands."""
     ours = {"/get_features", "/get_windows", "/get_registers", "/set_registers"}
-    ours |= {"/get_app_state", "/confirm_app", "/get_hash", "/get_snapshot"}
+    ours |= {"/get_app_state", "/confirm_app", "/get_hash", "/get_snapshot", "/set_display"}
     assert ours < set(CONTRACT["rest"]["paths"])
     commands = "power_cycle fw_version init_atm90e32_devs save_factory_cfg set_wifi_led set_bluetooth_led"
     questions = "get_stats get_config set_config get_temperature"
