@@ -65,7 +65,7 @@ def _end_trial(app):
     app.trial = False
 
 
-# REST: the name of a function is do_ and its path.
+# REST: the name of a function is do_ or wait_ and its path.
 
 
 def do_get_active_app_folder(app, _args):
@@ -111,7 +111,7 @@ def do_confirm_app(app, args):
     return {"OK": True}
 
 
-def do_erase_offline_app(app, _args):
+async def wait_erase_offline_app(app, _args):
     if app.trial:
         raise ValueError("The other application is the way back from the one on trial")
     if app.config["APP"] != app.number:  # what is erased must not be what runs next
@@ -119,12 +119,15 @@ def do_erase_offline_app(app, _args):
     _remove_trials(3 - app.number)
     folder = "/app%d" % (3 - app.number)
     if is_folder(folder):
-        _remove_tree(folder)
+        await _remove_tree(folder)
     return {"OK": True}
 
 
-def _remove_tree(folder):
-    """Remove a folder with everything in it; part of it may be gone after an OSError."""
+async def _remove_tree(folder):
+    """Remove a folder with everything in it; part of it may be gone after an OSError.
+
+    Other tasks run between the files: to remove many takes longer than the watchdog waits.
+    """
     while True:
         some = []
         for entry in os.ilistdir(folder):  # to its end: an open listing must not outlive a change
@@ -134,7 +137,8 @@ def _remove_tree(folder):
             break
         for path in some:
             if is_folder(path):
-                _remove_tree(path)
+                await _remove_tree(path)
             else:
                 os.remove(path)
+            await asyncio.sleep(0)
     os.rmdir(folder)

@@ -146,7 +146,7 @@ def start():
 
 def upload(app, version):
     """Do what a tool does over the network."""
-    apps.do_erase_offline_app(app, {})
+    asyncio.run(apps.wait_erase_offline_app(app, {}))
     folder = apps.do_get_inactive_app_folder(app, {})["INACTIVE_APP_FOLDER"]
     for name in NAMES:
         data = part(version, name)

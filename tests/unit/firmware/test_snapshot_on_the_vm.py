@@ -82,7 +82,7 @@ def test_the_hash_of_one_file_comes_under_the_name_as_it_was_sent(unit):
 
 
 def test_any_number_of_files_is_listed_and_the_offline_application_with_them_removed(tmp_path):
-    many = {f"/app2/{number}": b"x" * (number % 3) for number in range(300)}
+    many = {f"/app2/{number}": b"x" * (number % 3) for number in range(150)}
     with VmUnit(tmp_path, FILES | many, 5.0) as unit:
         unit.ready()
         found = snapshot(unit)
