@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mfg.emulator.control import ControlClient
-from mfg.emulator.fault_catalogue import PLANT_NAMES
+from mfg.emulator.fault_catalogue import INSTRUMENT_NAMES, PLANT_NAMES
 from mfg.errors import UsageError
 from mfg.runner.emulated_bench import NewBench, bench_state
 from mfg.station import EmulatedBench, Station, load_station
@@ -68,7 +68,7 @@ def set_value(console: Console, station_path: Path, slot_number: int, what: str,
     if what in PLANT_NAMES:
         fault = {"name": what, "on": on}
         reply = ControlClient(bench.control_port).call("event", what="fault", value=fault, unit=0)
-    elif what.startswith(("meter_", "switch_", "load_", "supply_stuck")):
+    elif what in INSTRUMENT_NAMES:
         reply = ControlClient(bench.instruments_control_port).call("fault", name=what, on=on)
     else:
         port = bench.unit_control_ports[station.slots.index(station.slot(slot_number))]

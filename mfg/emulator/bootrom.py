@@ -218,9 +218,8 @@ class Drive:
             shown.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
 
-    def look(self) -> Arrived | None:
-        """Look at what was written since the last look; return a complete image."""
-        budget = SECTORS_PER_LOOK
+    def look(self, budget: int = SECTORS_PER_LOOK) -> Arrived | None:
+        """Look at what was written since the last look, at most `budget` sectors; return a complete image."""
         for path in self._written_files():
             try:
                 with path.open("rb") as file:

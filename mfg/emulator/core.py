@@ -103,6 +103,10 @@ class Core(Protocol):
         """Leave what the host sends unread, as a hung REPL does."""
         ...
 
+    def unplug(self, away_s: float | None) -> None:
+        """Take the serial port off the host while the chip runs on; None: for good, until a reset."""
+        ...
+
 
 def create_core(backend: str, context: CoreContext) -> Core:
     """Return the core of a back end, `unix` or `rp2040`.

@@ -151,11 +151,14 @@ class Ct6Board:
         elif gpio == GPIO_DISPLAY_POWER:
             self._display.reset()
         elif gpio == GPIO_POWER_CYCLE and level == 1:
-            long = self._unit.board_version >= LONG_HOLD_OFF_BOARD_VERSION
+            long = self._board_version() >= LONG_HOLD_OFF_BOARD_VERSION
             self._hold_off_s = LONG_HOLD_OFF_S if long else SHORT_HOLD_OFF_S
 
     def _has_reset_pin(self) -> bool:
-        return self._unit.board_version >= RESET_PIN_BOARD_VERSION
+        return self._board_version() >= RESET_PIN_BOARD_VERSION
+
+    def _board_version(self) -> float:
+        return self.faults.board_version(self._unit.board_version)
 
     def _level(self, gpio: int) -> int:
         return self._levels.get(gpio, 0 if gpio in PULLED_DOWN else 1)
@@ -168,10 +171,10 @@ class Ct6Board:
             return self._level(gpio)
 
     def _button_level(self) -> int:
-        self._plant.events.sync()
-        if self.faults.button_dead():
-            return 1
-        return 0 if self._plant.events.at("button", self._clock.now_s(), self._unit.number) else 1
+        events, now_s, unit = self._plant.events, self._clock.now_s(), self._unit.number
+        events.sync()
+        pressed = bool(events.at("button", now_s, unit))
+        return 0 if self.faults.button_closed(pressed, now_s - events.since("button", now_s, unit)) else 1
 
     def pins(self) -> dict[int, int]:
         """Return the level of every pin that the MCU drives, and of the WiFi switch."""
@@ -245,6 +248,8 @@ class Ct6Board:
         for chip in self._selected:
             answer = chip.transfer(data, now_s)
             reply = bytes(one & other for one, other in zip(reply, answer, strict=True))
+        if self.faults.miso_open():
+            return bytes([IDLE_BYTE]) * len(data)
         return bytes(len(data)) if self.faults.miso_stuck() else reply
 
     def _to_display(self, data: bytes) -> None:
@@ -274,6 +279,7 @@ class Ct6Board:
         if self.faults.temperature_open():
             return ADC_FULL_SCALE
         shown_degc = self._plant.board_degc(self._unit.number, self._clock.now_s())
+        shown_degc += self.faults.temperature_error_degc()
         sensor_v = shown_degc / SENSOR_SELF_HEATING * SENSOR_V_PER_DEGC + SENSOR_OFFSET_V
         return max(0, min(ADC_FULL_SCALE, round(sensor_v * ADC_COUNTS_PER_V)))
 

@@ -1,75 +1,115 @@
-"""Every fault of an emulated unit and of the plant as data: its name, what is physically wrong, and where.
+"""Every fault that the emulated bench or its surroundings can have, read from fault_catalogue.toml.
 
-What each of them does stands in faults.py (board, plant) and unit.py (drive, serial port, radio). The
-faults of the instruments are listed in instruments/faults.py.
+The data says what is physically wrong and which phase of the station must see it. What each fault does
+stands in faults.py (board, plant), unit.py and unix_core.py (drive, serial port, flash, radio) and
+instruments/faults.py. Faults of the part "hand" are done by the coverage run in tests/faults.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-BOARD, DRIVE, LINK, PLANT = "board", "drive", "link", "plant"
+FILE = Path(__file__).with_name("fault_catalogue.toml")
+DUT, FIXTURE, INSTRUMENT, STATION = "DUT", "fixture", "instrument", "station"
+UNIT, PLANT, INSTRUMENTS, HAND = "unit", "plant", "instruments", "hand"
 PORTS = range(1, 7)
+TEXTS = ("cause", "breaks", "phase")  # in which placeholders are filled in
+# The phases of the plan in which a unit that runs can restart by itself and be missed.
+REBOOT_PHASES = (
+    "load_firmware",
+    "check_board_temperature",
+    "check_leds",
+    "check_wifi_switch",
+    "check_power_cycle",
+    "check_display",
+    "write_label",
+    "identify_ports",
+    "adjust_registers",
+    "verify_points",
+    "verify_stored",
+    "verify_no_load",
+    "store_calibration",
+    "reset_to_factory_defaults",
+)
+FACTOR = 5.0  # of the bench clock where a fault names no other: what a busy machine can stand with firmware
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that can be wrong with a unit, or with what all units share."""
+    """One thing that can be wrong.
+
+    Attributes:
+        template: Its entry in the file; several faults may share one.
+        scope: Whose fault it is.
+        part: What carries it.
+        cause: What is physically wrong.
+        breaks: What no longer works.
+        phase: The phase that must catch it; "before" or "after" the plan; "" where none can.
+        outcomes: How a run with it may end.
+        says: What the station's reasons must hold, a regular expression.
+        harmless: The station works around it: the unit passes, and is right by the plant's truth.
+        needs: What could show it where nothing on the bench can; "" for all others.
+        proved: The tests that prove it where the coverage run cannot; "" for all others.
+        mode: How the coverage run runs the unit, "full" or "no-cal".
+        factor: Of the bench clock in that run.
+    """
 
     name: str
-    cause: str
+    template: str
     scope: str
+    part: str
+    cause: str
+    breaks: str
+    phase: str
+    outcomes: tuple[str, ...]
+    says: str = ""
+    harmless: bool = False
+    needs: str = ""
+    proved: str = ""
+    mode: str = "full"
+    factor: float = FACTOR
 
 
-def _per_port(template: str, cause: str) -> tuple[Fault, ...]:
-    return tuple(Fault(template.format(port), cause.format(port), BOARD) for port in PORTS)
+def _values(template: str) -> Iterator[Mapping[str, object]]:
+    """Return what the placeholders of a template stand for, one mapping per fault."""
+    if "{port}" in template:
+        return iter([{"port": port} for port in PORTS])
+    if "{a}" in template:
+        return iter([{"a": a, "b": b} for a, b in itertools.combinations(PORTS, 2)])
+    if "{phase}" in template:
+        return iter([{"phase": phase} for phase in REBOOT_PHASES])
+    return iter([{}])
 
 
-CATALOGUE: tuple[Fault, ...] = (
-    Fault("led_green_dark", "the green LED is fitted the wrong way round", BOARD),
-    Fault("led_blue_dark", "the blue LED is fitted the wrong way round", BOARD),
-    Fault("leds_swapped", "the two LEDs are in each other's place", BOARD),
-    Fault("led_green_stuck", "the green LED's pin is shorted to the supply", BOARD),
-    Fault("button_dead", "the WiFi switch is not soldered", BOARD),
-    Fault("display_blank", "the display's flat cable is not plugged in", BOARD),
-    Fault("display_mirrored", "a display of another batch, whose scan direction differs", BOARD),
-    Fault("display_frozen", "the display no longer takes data", BOARD),
-    *_per_port("port{}_dead", "the jack of CT{} is not soldered"),
-    *_per_port("port{}_reversed", "CT{} is clamped on the other way round"),
-    *_per_port("port{}_gain_far_out", "a wrong burden resistor at CT{}"),
-    *_per_port("port{}_phase_far_out", "the CT at CT{} leads by 3 degrees more than a CT may"),
-    *_per_port("offset_huge_port{}", "leakage at the input of CT{}"),
-    *(
-        Fault(f"ports_swapped_{a}_{b}", f"the plugs of CT{a} and CT{b} are exchanged", BOARD)
-        for a in PORTS
-        for b in PORTS
-        if a < b
-    ),
-    Fault("chip_selects_exchanged", "CS0 and CS4 are routed to the other chip", BOARD),
-    Fault("chip_u4_missing", "U4 does not answer: no supply or no crystal", BOARD),
-    Fault("chip_u5_missing", "U5 does not answer: no supply or no crystal", BOARD),
-    Fault("miso_stuck", "MISO is shorted to ground", BOARD),
-    Fault("register_write_dropped", "MOSI is marginal: writes to gains and offsets are lost", BOARD),
-    Fault("chip_stale_window", "after a reset the chips repeat their old values for a window", BOARD),
-    Fault("voltage_gain_far_out", "a wrong resistor in the voltage divider", BOARD),
-    Fault("temperature_open", "the temperature sensor is not soldered", BOARD),
-    Fault("temperature_shorted", "the temperature sensor's output is shorted to ground", BOARD),
-    Fault("drive_never_returns", "after the erase the drive does not come back", DRIVE),
-    Fault("drive_read_only", "what the host writes to the drive never arrives", DRIVE),
-    Fault("two_drives", "a second unit in BOOTSEL hangs on the same host", DRIVE),
-    Fault("drive_of_other_chip", "the board carries an RP2350", DRIVE),
-    Fault("repl_hung", "the serial port takes nothing from the host", LINK),
-    Fault("wifi_refusing", "the access point rejects the unit", LINK),
-    Fault("mains_jumping", "a neighbour's machine makes the mains step by 2 % every 0.7 s", PLANT),
-    Fault("mains_60hz", "the bench hangs on a 60 Hz supply", PLANT),
-    Fault("load_not_settling", "a heater whose resistance rises for as long as it is on", PLANT),
-    Fault("saturation", "the load draws a quarter more than it is set to", PLANT),
-    Fault("wrong_turns", "the conductor is wound once less through the CTs", PLANT),
-)
+def _fault(template: str, entry: Mapping[str, Any], values: Mapping[str, object]) -> Fault:
+    facts = {key: value.format(**values) if key in TEXTS else value for key, value in entry.items()}
+    outcome = facts.pop("outcome")
+    outcomes = (outcome,) if isinstance(outcome, str) else tuple(outcome)
+    return Fault(name=template.format(**values), template=template, outcomes=outcomes, **facts)
 
-NAMES = frozenset(fault.name for fault in CATALOGUE if fault.scope != PLANT)
-PLANT_NAMES = frozenset(fault.name for fault in CATALOGUE if fault.scope == PLANT)
+
+def load_catalogue(file: Path = FILE) -> tuple[Fault, ...]:
+    """Read the catalogue.
+
+    Raises:
+        KeyError, TypeError: An entry lacks something or names something that there is not.
+    """
+    entries = tomllib.loads(file.read_text(encoding="utf-8"))
+    return tuple(
+        _fault(template, entry, values) for template, entry in entries.items() for values in _values(template)
+    )
+
+
+CATALOGUE = load_catalogue()
+NAMES = frozenset(fault.name for fault in CATALOGUE if fault.part == UNIT)
+PLANT_NAMES = frozenset(fault.name for fault in CATALOGUE if fault.part == PLANT)
+INSTRUMENT_NAMES = frozenset(fault.name for fault in CATALOGUE if fault.part == INSTRUMENTS)
 
 
 def is_fault(name: str) -> bool:

@@ -1,35 +1,14 @@
 """The faults of an emulated unit and of the plant, each as one predicate, all in this one place.
 
-A fault is a change of the unit or of its cabling, never of an answer. Its name is in the unit's
-`faults` from the start, or somebody switches it in the event log, which wins:
+A fault is a change of the unit or of its cabling, never of an answer. The names, and what is physically
+wrong, are in fault_catalogue.toml. A name is in the unit's `faults` from the start, or somebody switches it
+in the event log, which wins.
 
-    led_green_dark  led_blue_dark  leds_swapped  led_green_stuck    the light does not follow the pin
-    button_dead                                                     the WiFi switch never closes
-    display_blank  display_mirrored  display_frozen
-    port<k>_dead                      nothing arrives from CT k
-    port<k>_reversed                  CT k is clamped on the other way round
-    ports_swapped_<a>_<b>             the plugs of CT a and CT b are exchanged
-    port<k>_gain_far_out              wrong burden at port k
-    port<k>_phase_far_out             a CT whose phase error no register can correct at port k
-    offset_huge_port<k>               an offset far above the noise floor at port k
-    chip_selects_exchanged            CS0 and CS4 lead to the other chip
-    chip_u4_missing  chip_u5_missing  the chip does not answer
-    miso_stuck                        MISO is shorted to ground
-    register_write_dropped            writes to gain and offset registers are lost
-    chip_stale_window                 the first window after a reset still holds the values before it
-    voltage_gain_far_out              wrong divider at both chips
-    temperature_open  temperature_shorted
-
-The faults of the drive, the serial port and WiFi are asked for by name in unit.py.
+The faults of the drive, the serial port, the flash and the radio are asked for by name in unit.py and
+unix_core.py.
 
 A fault of the plant belongs to the whole bench: its name is in the bench's `faults` from the start, or
-somebody switches it in the event log for unit 0. It holds from that moment and leaves the past alone:
-
-    mains_jumping        a neighbour switches: the mains steps by 2 % up or down every 0.7 s
-    mains_60hz           the mains of another country
-    load_not_settling    the load drifts for as long as it is on
-    saturation           the load draws a quarter more than it is set to
-    wrong_turns          the conductor passes one turn less through the CTs than it should
+somebody switches it in the event log for unit 0. It holds from that moment and leaves the past alone.
 """
 
 from __future__ import annotations
@@ -45,6 +24,18 @@ OTHER_FREQUENCY_HZ = 60.0
 DRIFT_PER_S = 0.003
 SATURATING_FACTOR = 1.25
 FAR_OUT_ANGLE_DEG = 3.0
+LOW_MAINS_FACTOR = 0.8
+LEAKING_A = 0.06
+LAGGING_DEG = 1.5
+BYPASS_SHARE = 0.008
+LOW_SUPPLY_V, SAGGING_SUPPLY_V = 6.8, 4.0
+OPEN_BURDEN_FACTOR = 6.0  # the CT drives the input up to its clamp
+NOT_CLOSED_FACTOR, NOT_CLOSED_ANGLE_DEG = 0.93, 2.0
+BURDEN_DRIFT_PER_S = 0.003
+WRONG_SENSOR_DEGC = 15.0
+CHATTER_S, CHATTER_PERIOD_S = 2.0, 0.3
+PORTS = 6
+OTHER_BOARD_VERSION = 2.0
 
 
 class PlantFaults:
@@ -60,7 +51,7 @@ class PlantFaults:
 
     def edges_s(self, start_s: float, end_s: float) -> set[float]:
         """Return the bench times inside a window at which a fault makes a quantity jump."""
-        names = ("mains_jumping", "load_not_settling", "saturation")
+        names = ("mains_jumping", "mains_low", "load_not_settling", "saturation", "load_leaking")
         edges = {t_s for name in names for t_s in self._events.fault_changes(name, start_s, end_s)}
         first = math.floor(start_s / JUMP_PERIOD_S) + 1
         last = math.ceil(end_s / JUMP_PERIOD_S)
@@ -69,10 +60,11 @@ class PlantFaults:
 
     def mains_factor(self, t_s: float) -> float:
         """Return the factor on the mains voltage, 1 while nothing is wrong."""
+        factor = LOW_MAINS_FACTOR if self.on("mains_low", t_s) else 1.0
         if not self.on("mains_jumping", t_s):
-            return 1.0
+            return factor
         up = math.floor(t_s / JUMP_PERIOD_S) % 2 == 0
-        return 1 + (JUMP_PCT if up else -JUMP_PCT) / 100
+        return factor * (1 + (JUMP_PCT if up else -JUMP_PCT) / 100)
 
     def frequency_hz(self, nominal_hz: float, t_s: float) -> float:
         """Return the nominal frequency, or another country's."""
@@ -90,6 +82,24 @@ class PlantFaults:
             since_s = max(changed_s, self._events.fault_since("load_not_settling", t_s))
             factor *= math.exp(-DRIFT_PER_S * (t_s - since_s))
         return factor
+
+    def lagging_deg(self, t_s: float) -> float:
+        """Return by how much more the load's current lags than it should, in degrees."""
+        return LAGGING_DEG if self.on("load_lagging", t_s) else 0.0
+
+    def leaking_a(self, t_s: float) -> float:
+        """Return the current of a load that is off, in A, at the nominal mains voltage."""
+        return LEAKING_A if self.on("load_leaking", t_s) else 0.0
+
+    def reference_share(self, t_s: float) -> float:
+        """Return the share of the conductors' current that passes through the reference meter."""
+        return 1 - BYPASS_SHARE if self.on("load_bypasses_reference", t_s) else 1.0
+
+    def supply_v(self, supply_v: float, sagging: bool, t_s: float) -> float:
+        """Return what arrives at a unit whose supply is on, in V."""
+        if sagging:
+            return SAGGING_SUPPLY_V
+        return LOW_SUPPLY_V if self.on("supply_low", t_s) else supply_v
 
     def turns(self, turns: int, t_s: float) -> int:
         """Return how often the conductor really passes through every CT."""
@@ -132,13 +142,26 @@ class UnitFaults:
 
     def blue_light(self, green_pin: int, blue_pin: int) -> int:
         """Return whether the blue light is lit while the unit has power."""
+        if self.on("led_blue_stuck"):
+            return 1
         if self.on("led_blue_dark"):
             return 0
         return green_pin if self.on("leds_swapped") else blue_pin
 
-    def button_dead(self) -> bool:
-        """Return whether the WiFi switch never closes."""
-        return self.on("button_dead")
+    def button_closed(self, pressed: bool, since_s: float) -> bool:
+        """Return whether the WiFi switch's contact is closed.
+
+        Args:
+            pressed: Whether a finger is on it.
+            since_s: For how long the finger has been on it, or off it, in s.
+        """
+        if self.on("button_dead"):
+            return False
+        if self.on("button_stuck"):
+            return True
+        if self.on("button_bouncing") and (pressed or since_s < CHATTER_S):
+            return since_s % CHATTER_PERIOD_S < CHATTER_PERIOD_S / 2
+        return pressed
 
     def display_blank(self) -> bool:
         """Return whether the display shows nothing."""
@@ -164,6 +187,8 @@ class UnitFaults:
 
     def ct_at_port(self, port: int) -> int:
         """Return which CT is plugged into a port."""
+        if self.on("jig_shifted"):
+            return (port - 2) % PORTS + 1
         for name in self.active():
             if name.startswith("ports_swapped_"):
                 first, second = (int(part) for part in name.removeprefix("ports_swapped_").split("_"))
@@ -173,11 +198,22 @@ class UnitFaults:
 
     def port_gain(self, port: int) -> float:
         """Return the factor of a wrong burden, 1 when it is right."""
+        if self.on(f"port{port}_burden_open"):
+            return OPEN_BURDEN_FACTOR
         return 0.85 if self.on(f"port{port}_gain_far_out") else 1.0
+
+    def port_drifting(self, port: int) -> bool:
+        """Return whether the burden of a port changes while current flows."""
+        return self.on(f"port{port}_drifting")
+
+    def ct_gain(self, port: int) -> float:
+        """Return the factor of a CT whose core is not closed, 1 when it is."""
+        return NOT_CLOSED_FACTOR if self.on(f"ct{port}_not_closed") else 1.0
 
     def port_angle_deg(self, port: int) -> float:
         """Return by how much the CT of a port leads beyond its own phase error, in degrees."""
-        return FAR_OUT_ANGLE_DEG if self.on(f"port{port}_phase_far_out") else 0.0
+        far_out_deg = FAR_OUT_ANGLE_DEG if self.on(f"port{port}_phase_far_out") else 0.0
+        return far_out_deg + (NOT_CLOSED_ANGLE_DEG if self.on(f"ct{port}_not_closed") else 0.0)
 
     def voltage_gain(self) -> float:
         """Return the factor of a wrong divider, 1 when it is right."""
@@ -201,6 +237,10 @@ class UnitFaults:
         """Return whether MISO is shorted to ground."""
         return self.on("miso_stuck")
 
+    def miso_open(self) -> bool:
+        """Return whether MISO is not connected to the MCU."""
+        return self.on("miso_open")
+
     def register_write_dropped(self) -> bool:
         """Return whether writes to gain and offset registers are lost."""
         return self.on("register_write_dropped")
@@ -216,3 +256,11 @@ class UnitFaults:
     def temperature_shorted(self) -> bool:
         """Return whether the temperature sensor's output is shorted to ground."""
         return self.on("temperature_shorted")
+
+    def temperature_error_degc(self) -> float:
+        """Return by how much a sensor of another type reads too high, in degrees Celsius."""
+        return WRONG_SENSOR_DEGC if self.on("temperature_wrong") else 0.0
+
+    def board_version(self, labelled: float) -> float:
+        """Return the version of the board behind the label."""
+        return OTHER_BOARD_VERSION if self.on("board_of_other_version") else labelled

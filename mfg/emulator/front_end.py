@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 
 from mfg.emulator.config import PortConfig, UnitConfig
-from mfg.emulator.faults import UnitFaults
+from mfg.emulator.faults import BURDEN_DRIFT_PER_S, UnitFaults
 from mfg.emulator.plant import Plant
 
 PORTS_PER_CHIP = 3
@@ -94,7 +94,7 @@ class FrontEnd:
         ct_number = self._faults.ct_at_port(port)
         ct = self._unit.ports[ct_number - 1]
         primary = self._plant.primary_window(ct_number, start_s, end_s)
-        gain = self._signal_gain(port, jack, ct_number, ct)
+        gain = self._signal_gain(port, jack, ct_number, ct) * self._drift(port, end_s)
         signal_a = abs(gain) * math.sqrt(primary.current_square)
         noise = random.Random(f"{self._plant.config.seed}:{self._unit.number}:{port}:{start_s!r}")
         samples = SAMPLES_PER_S * (end_s - start_s)
@@ -114,5 +114,13 @@ class FrontEnd:
         if jack.dead or ct.dead or self._faults.port_dead(port) or self._faults.port_dead(ct_number):
             return 0.0
         gain = (1 + ct.ct_ratio_error_pct / 100) * (1 + jack.gain_error_pct / 100)
+        gain *= self._faults.ct_gain(ct_number)
         direction = self._plant.ct_direction(self._unit.number, ct_number)
         return gain * self._faults.port_gain(port) * direction
+
+    def _drift(self, port: int, t_s: float) -> float:
+        """Return the factor of a burden that changes for as long as the load is on, 1 when it is sound."""
+        step = self._plant.events.step("load", t_s)
+        if not (step.value and self._faults.port_drifting(port)):
+            return 1.0
+        return math.exp(-BURDEN_DRIFT_PER_S * (t_s - step.t_s))

@@ -77,6 +77,10 @@ class ConductorMeans:
     load_identification: float  # A^2, mean of the product of the two magnitudes
     voltage_load: float  # VA
     voltage_identification: float
+    load_rad: float  # by which the load's current lags
+
+
+MEANS = tuple(ConductorMeans.__dataclass_fields__)[:-1]  # those that are integrated, in this order
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,21 @@ class Plant:
         nominal_hz = self._plant_faults.frequency_hz(mains.frequency_hz, t_s)
         return nominal_hz + mains.frequency_drift_hz * self._frequency.at(t_s)
 
+    def leaking_a(self, t_s: float) -> float:
+        """Return what flows through a load that is off, in A."""
+        return self._plant_faults.leaking_a(t_s)
+
+    def supply_v(self, supply_v: float, unit: int, t_s: float) -> float:
+        """Return what arrives at a unit whose supply is on.
+
+        Args:
+            supply_v: What leaves the adaptor, in V.
+            unit: Number of the unit.
+            t_s: Bench time, in s.
+        """
+        self.events.sync()
+        return self._plant_faults.supply_v(supply_v, bool(self.events.at("sag", t_s, unit)), t_s)
+
     def turns(self, t_s: float) -> int:
         """Return how often the main conductor passes through every CT."""
         return self._plant_faults.turns(self.config.turns, t_s)
@@ -133,7 +152,8 @@ class Plant:
 
     def reference_current_a(self, t_s: float) -> float:
         """Return the RMS current through the reference meter, in series with both conductors, in A."""
-        return abs(self._phasor(self.load_current_a(t_s), self.identification_current_a(t_s), 1.0, 1.0))
+        load_a, identification_a = self.load_current_a(t_s), self.identification_current_a(t_s)
+        return abs(self._phasor(load_a, identification_a, 1.0, 1.0, t_s))
 
     def port_primary_current_a(self, unit: int, port: int, t_s: float) -> float:
         """Return the current inside the CT of a port, in A; negative when the CT is reversed.
@@ -145,7 +165,11 @@ class Plant:
         """
         magnitude = abs(
             self._phasor(
-                self.load_current_a(t_s), self.identification_current_a(t_s), self.turns(t_s), float(port)
+                self.load_current_a(t_s),
+                self.identification_current_a(t_s),
+                self.turns(t_s),
+                float(port),
+                t_s,
             )
         )
         return magnitude * self.ct_direction(unit, port)
@@ -196,7 +220,8 @@ class Plant:
 
     def reference_truth(self, start_s: float, end_s: float) -> PortTruth:
         """Return what a perfect meter in the place of the reference meter would show over a window."""
-        return self._truth(self.conductor_means(start_s, end_s), 1.0, 1.0, 1)
+        share = self._plant_faults.reference_share(end_s)
+        return self._truth(self.conductor_means(start_s, end_s), share, share, 1)
 
     def port_truth(self, unit: int, port: int, start_s: float, end_s: float) -> PortTruth:
         """Return what a perfect port would show over a window; power is negative for a reversed CT."""
@@ -236,7 +261,9 @@ class Plant:
     def _load_a(self, t_s: float, voltage_v: float) -> float:
         step = self.events.step("load", t_s)
         current_a = self._current_a(step, self.config.load, t_s, voltage_v)
-        return current_a * self._plant_faults.load_factor(step.t_s, t_s) if current_a else 0.0
+        if not current_a:
+            return self._plant_faults.leaking_a(t_s) * voltage_v / self.config.mains.voltage_v
+        return current_a * self._plant_faults.load_factor(step.t_s, t_s)
 
     def _identification_a(self, t_s: float, voltage_v: float) -> float:
         step = self.events.step("identification", t_s)
@@ -251,27 +278,29 @@ class Plant:
         settling = 1 + off if share > step.before else 1 - off
         return load.current_a * share * settling * voltage_v / self.config.mains.voltage_v
 
-    def _phasor(self, load_a: float, identification_a: float, turns: float, passes: float) -> complex:
-        load_rad, identification_rad = self._angles_rad()
+    def _phasor(
+        self, load_a: float, identification_a: float, turns: float, passes: float, t_s: float
+    ) -> complex:
+        load_rad, identification_rad = self._load_rad(t_s), self._identification_rad()
         return turns * load_a * cmath.exp(-1j * load_rad) + passes * identification_a * cmath.exp(
             -1j * identification_rad
         )
 
-    def _angles_rad(self) -> tuple[float, float]:
-        return math.radians(self.config.load.angle_deg), math.radians(
-            self.config.identification_load.angle_deg
-        )
+    def _load_rad(self, t_s: float) -> float:
+        return math.radians(self.config.load.angle_deg + self._plant_faults.lagging_deg(t_s))
+
+    def _identification_rad(self) -> float:
+        return math.radians(self.config.identification_load.angle_deg)
 
     def _current_square(self, means: ConductorMeans, turns: float, passes: float) -> float:
-        load_rad, identification_rad = self._angles_rad()
-        cross = 2 * turns * passes * means.load_identification * math.cos(load_rad - identification_rad)
+        apart_rad = means.load_rad - self._identification_rad()
+        cross = 2 * turns * passes * means.load_identification * math.cos(apart_rad)
         return turns**2 * means.load_square + passes**2 * means.identification_square + cross
 
     def _power(self, means: ConductorMeans, turns: float, passes: float) -> complex:
-        load_rad, identification_rad = self._angles_rad()
-        return turns * means.voltage_load * cmath.exp(
-            1j * load_rad
-        ) + passes * means.voltage_identification * cmath.exp(1j * identification_rad)
+        load = turns * means.voltage_load * cmath.exp(1j * means.load_rad)
+        identification = cmath.exp(1j * self._identification_rad())
+        return load + passes * means.voltage_identification * identification
 
     def _truth(self, means: ConductorMeans, turns: float, passes: float, direction: int) -> PortTruth:
         power = direction * self._power(means, turns, passes)
@@ -303,7 +332,8 @@ class Plant:
                     voltage_v * other_a,
                 )
                 sums = [total + share * product for total, product in zip(sums, products, strict=True)]
-        return ConductorMeans(*sums)
+        means = dict(zip(MEANS, sums, strict=True))
+        return ConductorMeans(**means, load_rad=self._load_rad(end_s))
 
     def _pieces(self, start_s: float, end_s: float) -> list[tuple[float, float]]:
         edges = {start_s, end_s} | self._plant_faults.edges_s(start_s, end_s)

@@ -129,6 +129,11 @@ class Rp2040Core:
         if self._chip is not None and self._chip.port is not None:
             self._chip.port.pty.deafen(deaf)
 
+    def unplug(self, away_s: float | None) -> None:
+        """Take the serial port off the host while the chip runs on; here always until a reset."""
+        if self._chip is not None:
+            self._chip.unplug()
+
     def _make_port(self, cdc: USBCDC, mcu: RP2040) -> _UsbSerialPort:
         port = _UsbSerialPort(cdc, mcu)
         port.pty.throttle(self._bytes_per_s)
@@ -221,6 +226,10 @@ class _Chip:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._save_flash()
+        self._port_gone()
+
+    def unplug(self) -> None:
+        """Let the port leave the bus; the chip is not told."""
         self._port_gone()
 
     def reset(self, cause: ResetCause, name: str) -> None:

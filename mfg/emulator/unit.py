@@ -24,7 +24,15 @@ from mfg.emulator import flash_files
 from mfg.emulator.bootrom import Arrived, Drive
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import serve_control
-from mfg.emulator.core import FLASH_BYTES, Core, CoreContext, RamImage, create_core
+from mfg.emulator.core import (
+    FILE_SYSTEM_OFFSET,
+    FLASH_BYTES,
+    Core,
+    CoreContext,
+    Flash,
+    RamImage,
+    create_core,
+)
 from mfg.emulator.ct6_board import Ct6Board
 from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.fault_catalogue import is_fault
@@ -37,9 +45,14 @@ from mfg.errors import UsageError
 OFF, BOOTSEL, BOOTING, RUN = "off", "bootsel", "booting", "run"
 POLL_WALL_S = 0.008
 BOOT_ROM_S = 0.05  # from power-on or reset to the decision between flash and drive
+PAGE_BYTES = 256
 DRIVE_S = 0.35  # from that decision until the host has mounted the drive
 REBOOT_S = 0.25  # from the last block of an image until its program runs
 LOG_LINES_IN_STATE = 20
+SAG_S = 0.5
+BOOT_LOOP_S = 1.2
+FLAP_S = 1.0
+CUT_AFTER_SECTORS = 1
 SWITCH_INTERVAL_S = 0.0005  # the thread that answers the firmware's SPI must not wait for the event loop
 
 
@@ -71,6 +84,9 @@ class Unit:
         self._off_until_s = 0.0  # the unit's own power cycle holds its regulator off until then
         self._due: tuple[float, Callable[[], Awaitable[None]]] | None = None
         self._deaf = False
+        self._started_s = 0.0  # when the MCU last began to run
+        self._flapped_s = 0.0
+        self._sagged_s = 0.0
         self._operations: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
             "state": self._op_state,
             "power": self._op_power,
@@ -131,7 +147,8 @@ class Unit:
         self._events.sync()
         self._follow_link()
         self._drive.show_neighbour(self._fault("two_drives"))
-        supply = bool(self._events.at("supply", now_s, self._unit.number))
+        number = self._unit.number
+        supply = bool(self._events.at("supply", now_s, number) and not self._events.at("sag", now_s, number))
         if supply != self._supply:
             self._supply = supply
             self._off_until_s = now_s
@@ -149,14 +166,12 @@ class Unit:
             self._off_until_s = now_s + hold_off_s
             await self._power_off()
             return
-        self._follow_faults()
+        await self._follow_faults(now_s)
         if self._due is not None and now_s >= self._due[0]:
             action, self._due = self._due[1], None
             await action()
         if self._state == BOOTSEL and not self._fault("drive_read_only"):
-            arrived = self._drive.look()
-            if arrived is not None:
-                self._image_arrived(arrived)
+            self._follow_drive()
 
     def _follow_link(self) -> None:
         if self._interface is not None:
@@ -190,6 +205,7 @@ class Unit:
 
     async def _start(self, ram_image: RamImage | None) -> None:
         self._state = RUN
+        self._started_s = self._clock.now_s()
         self._log("MCU runs from the flash" if ram_image is None else "MCU runs the program in RAM")
         self._core.deafen(self._deaf)
         await self._core.start(self._flash, ram_image)
@@ -199,6 +215,19 @@ class Unit:
         self._drive.appear(other_chip=self._fault("drive_of_other_chip"))
         self._log("drive appears")
 
+    def _follow_drive(self) -> None:
+        if not self._fault("drive_cut_short"):
+            arrived = self._drive.look()
+            if arrived is not None:
+                self._image_arrived(arrived)
+            return
+        self._drive.look(CUT_AFTER_SECTORS)
+        if self._drive.received_blocks:
+            self._log("the USB plug loses contact")
+            self._drive.vanish()
+            self._state = BOOTING
+            self._later(BOOT_ROM_S, self._boot)
+
     def _image_arrived(self, arrived: Arrived) -> None:
         self._drive.vanish()
         kind = "flash" if arrived.ram_image is None else "RAM"
@@ -206,6 +235,8 @@ class Unit:
         self._state = BOOTING
         image = arrived.ram_image
         if image is None:
+            if self._fault("flash_bad_block"):
+                drop_bits(self._flash)
             self._flash.flush()
             self._later(REBOOT_S, self._boot)
         else:
@@ -235,7 +266,7 @@ class Unit:
     def _fault(self, name: str) -> bool:
         return self._board.faults.on(name)
 
-    def _follow_faults(self) -> None:
+    async def _follow_faults(self, now_s: float) -> None:
         deaf = self._fault("repl_hung")
         if deaf != self._deaf:
             self._deaf = deaf
@@ -243,6 +274,23 @@ class Unit:
         wifi = getattr(self._core, "wifi", None)
         if wifi is not None:
             wifi.refusing = self._fault("wifi_refusing")
+            if wifi.joining and self._fault("supply_brown_out"):
+                self._sag(now_s)
+        if self._state != RUN:
+            return
+        if self._fault("boot_loop") and now_s - self._started_s > BOOT_LOOP_S:
+            self._started_s = now_s
+            await self._core.reset()
+        if self._fault("port_flapping") and now_s - self._flapped_s > FLAP_S:
+            self._flapped_s = now_s
+            self._core.unplug(FLAP_S / 4)
+
+    def _sag(self, now_s: float) -> None:
+        """Let the supply go down for a moment: the radio draws its current."""
+        if now_s - self._sagged_s > 2 * SAG_S:
+            self._sagged_s = now_s
+            for t_s, low in ((now_s, 1), (now_s + SAG_S, 0)):
+                append_event(self._bench_folder, Event(t_s, "sag", low, self._unit.number))
 
     def _log(self, text: str) -> None:
         line = f"{self._clock.now_s():.3f} {text}"
@@ -285,7 +333,7 @@ class Unit:
     async def _op_fault(self, request: dict[str, Any]) -> dict[str, Any]:
         name = str(request["name"])
         if not is_fault(name):
-            raise UsageError(f"A unit cannot have the fault {name!r}.", "fault_catalogue.py names them all.")
+            raise UsageError(f"No unit can have the fault {name!r}.", "fault_catalogue.toml names them all.")
         return self._append("fault", {"name": name, "on": bool(request["on"])})
 
     async def _op_pins(self, _request: dict[str, Any]) -> dict[str, Any]:
@@ -339,6 +387,14 @@ def open_flash(path: Path) -> tuple[mmap.mmap, int]:
         path.write_bytes(b"\xff" * FLASH_BYTES)
     descriptor = os.open(path, os.O_RDWR)
     return mmap.mmap(descriptor, FLASH_BYTES), descriptor
+
+
+def drop_bits(flash: Flash) -> None:
+    """Clear bits in the last page of the program: a cell there no longer keeps them."""
+    program = bytes(flash[:FILE_SYSTEM_OFFSET]).rstrip(b"\xff")
+    last_page = (len(program) - 1) // PAGE_BYTES * PAGE_BYTES
+    at = next(at for at in range(last_page, len(program)) if program[at])
+    flash[at : at + 1] = bytes(1)
 
 
 def run_unit(config: BenchConfig, number: int) -> None:

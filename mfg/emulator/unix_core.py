@@ -10,11 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from mfg.emulator.air_link import AirLink
 from mfg.emulator.core import CoreContext, Flash, RamImage
 from mfg.emulator.images import is_erase_program, is_micropython
 from mfg.emulator.peripherals import PeripheralLink, Peripherals
 from mfg.emulator.pty_port import PtyPort
-from mfg.emulator.unix_vm import VmProcess, compile_shims, start_vm, vm_environment, vm_identity
+from mfg.emulator.unix_vm import (
+    HEAP,
+    HEAP_WITH_BAD_RAM,
+    WORN_FROM_BLOCK,
+    VmProcess,
+    compile_shims,
+    start_vm,
+    vm_environment,
+    vm_identity,
+)
 from mfg.emulator.vm_terminal import ConsoleFilter, VmTerminal
 from mfg.emulator.wifi import Wifi
 
@@ -22,6 +32,7 @@ RESET_S = 0.2  # from the reset until the port is back
 RESET_FLOOR_WALL_S = 0.06  # a host that polls must be able to see the port gone
 WATCHDOG_POLL_WALL_S = 0.02
 ERASE_S = 0.6
+LOAD_BYTES = 6000  # sent to the unit in one life of the port: the host is loading the firmware
 ERASE_STEP_BYTES = 64 << 10
 POWER_ON_CAUSE, RESET_CAUSE = 1, 3  # machine.PWRON_RESET; machine.reset() shows as WDT_RESET on the RP2040
 SOFT_REBOOT = b"MPY: soft reboot\r\n"
@@ -51,6 +62,8 @@ class UnixCore:
         self._session_number = 0
         self._rate: float | None = None
         self._deaf = False
+        self._heard_bytes = 0
+        self._air = AirLink(context.unit.http_port, context.board.faults.on, self.wifi, context.clock)
 
     @property
     def running(self) -> bool:
@@ -60,6 +73,7 @@ class UnixCore:
     async def start(self, flash: Flash, ram_image: RamImage | None) -> None:
         """Run from the flash, or run a program that was loaded into RAM."""
         await self.stop()
+        await self._air.open()
         self._running = True
         loop = asyncio.get_running_loop()
         self._peripherals = Peripherals(
@@ -90,11 +104,12 @@ class UnixCore:
         self._end_session()
         self._drop_port()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._air.close()
         self.wifi.reset()
 
     async def reset(self) -> None:
         """Reset the chip as its RUN pin does: the port goes and returns."""
-        if self._running and self._port is not None:
+        if self._running and self._session is not None:
             self._reset_chip("control")
 
     def throttle(self, bytes_per_s: float | None) -> None:
@@ -109,6 +124,19 @@ class UnixCore:
         if self._port is not None:
             self._port.deafen(deaf)
 
+    def unplug(self, away_s: float | None) -> None:
+        """Take the serial port off the host while the chip runs on; None: for good, until a reset."""
+        if self._port is None:
+            return
+        self._drop_port()
+        if away_s is not None:
+            self._begin(self._plug_in(away_s))
+
+    async def _plug_in(self, away_s: float) -> None:
+        await asyncio.sleep(max(self._context.clock.wall_s(away_s), RESET_FLOOR_WALL_S))
+        if self._port is None and self._session is not None:
+            self._open_port()
+
     # ---- the chip starts and ends ----
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
@@ -119,10 +147,14 @@ class UnixCore:
     def _boot(self, cause: int) -> None:
         self._boot_s = self._context.clock.now_s()
         self._cause = cause
+        self._start_session(raw=False)
+        self._open_port()
+
+    def _open_port(self) -> None:
+        self._heard_bytes = 0
         self._port = PtyPort(self._host_sent)
         self._port.throttle(self._rate)
         self._port.deafen(self._deaf)
-        self._start_session(raw=False)
         self._context.on_port_up(self._port.path)
 
     def _reset_chip(self, cause: str) -> None:
@@ -161,16 +193,21 @@ class UnixCore:
         if self._peripherals is None:
             return
         context = self._context
+        fault = context.board.faults.on
+        http_port = self._air.inner_port or context.unit.http_port
         environment = vm_environment(
-            context.unit, context.clock, context.flash_path, self._shims, self._boot_s
+            context.unit, context.clock, context.flash_path, self._shims, self._boot_s, http_port
         )
         environment["PICOW_CAUSE"] = str(self._cause)
+        if fault("flash_worn"):
+            environment["PICOW_WORN"] = str(WORN_FROM_BLOCK)
         if raw:
             environment["PICOW_RAW"] = "1"
         loop = asyncio.get_running_loop()
         self._session_number = number = self._session_number + 1
         link = self._peripherals.connect(lambda reason: _call(loop, self._noticed, number, reason))
-        vm = start_vm(environment, link.guest.fileno())
+        heap = HEAP_WITH_BAD_RAM if fault("heap_exhausted") else HEAP
+        vm = start_vm(environment, link.guest.fileno(), heap)
         link.start()
         terminal = VmTerminal(
             vm, ConsoleFilter(self._identity, raw), self._unit_said, self._input_full, self._vm_ended
@@ -214,7 +251,10 @@ class UnixCore:
     # ---- the port ----
 
     def _host_sent(self, data: bytes) -> None:
-        if self._session is not None:
+        self._heard_bytes += len(data)
+        if self._heard_bytes > LOAD_BYTES and self._context.board.faults.on("port_vanishes_in_load"):
+            self.unplug(None)
+        elif self._session is not None:
             self._session.terminal.send(data)
 
     def _unit_said(self, data: bytes) -> None:

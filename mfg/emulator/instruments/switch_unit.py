@@ -26,6 +26,7 @@ from mfg.emulator.instruments.scpi import Clock, Link, ScpiInstrument
 from mfg.emulator.instruments.syntax import Call, ScpiError
 
 IDENTITY = "EMU-BENCH,SW6,SW000017,1.2"
+OTHER_IDENTITY = "EMU-BENCH,SW2,SW000203,1.0"
 
 LOAD_CURRENT = ":SOURce<n>:CURRent[:LEVel][:IMMediate][:AMPLitude]"
 
@@ -46,6 +47,11 @@ RESIDUAL_V = 0.031  # what the voltage input reads of an open contact
 RESIDUAL_A = 0.0004
 CURRENT_STEP_A = 0.001  # resolution of the load's setting
 POLL_WALL_S = 0.1
+STUCK = {  # by what a channel switches: the fault of its contact, welded or never closing
+    "load": (fault.LOAD_STUCK_ON, fault.LOAD_STUCK_OFF),
+    "identification": (fault.IDENTIFICATION_STUCK_ON, fault.IDENTIFICATION_STUCK_OFF),
+    "supply": (fault.SUPPLY_STUCK_ON, fault.SUPPLY_STUCK_OFF),
+}
 
 
 class SwitchPlant(Protocol):
@@ -59,6 +65,12 @@ class SwitchPlant(Protocol):
 
     def identification_current_a(self, t_s: float) -> float:
         """Return the current in the identification conductor, in A."""
+
+    def leaking_a(self, t_s: float) -> float:
+        """Return what flows through a load that is off, in A."""
+
+    def supply_v(self, supply_v: float, unit: int, t_s: float) -> float:
+        """Return what of an adaptor's voltage arrives at a unit, in V."""
 
 
 @dataclass
@@ -141,7 +153,13 @@ class SwitchUnit(ScpiInstrument):
 
     def link(self) -> Link:
         """Return how the connection behaves under the present faults."""
-        return Link(silent=self._fault_on(fault.SWITCH_SILENT))
+        return Link(
+            silent=self._fault_on(fault.SWITCH_SILENT), drops=self._fault_on(fault.SWITCH_DROPS_CONNECTION)
+        )
+
+    def idn(self) -> str:
+        """Return the identity, or another switch's."""
+        return OTHER_IDENTITY if self._fault_on(fault.SWITCH_WRONG_IDENTITY) else self.identity
 
     def state(self) -> dict[str, Any]:
         """Return commands, contacts and the watchdog, for the control link."""
@@ -214,9 +232,8 @@ class SwitchUnit(ScpiInstrument):
         self._events.sync()
 
     def _welded(self, channel: Channel, closed: bool) -> bool:
-        if channel.number == LOAD_CHANNEL:
-            return self._fault_on(fault.LOAD_STUCK_ON if closed else fault.LOAD_STUCK_OFF)
-        return channel.what == "supply" and closed and self._fault_on(fault.SUPPLY_STUCK_ON)
+        stuck_on, stuck_off = STUCK[channel.what]
+        return self._fault_on(stuck_on if closed else stuck_off)
 
     # ---- commands ----
 
@@ -261,13 +278,16 @@ class SwitchUnit(ScpiInstrument):
         if not self._events.at(channel.what, middle_s, channel.unit):
             return _nr3(RESIDUAL_V)
         mains_v = self._plant.mains_voltage_v(middle_s)
-        return _nr3(mains_v if channel.is_load else ADAPTOR_V * mains_v / MAINS_NOMINAL_V)
+        if channel.is_load:
+            return _nr3(mains_v)
+        return _nr3(self._plant.supply_v(ADAPTOR_V * mains_v / MAINS_NOMINAL_V, channel.unit, middle_s))
 
     async def _measure_current(self, call: Call) -> str:
         channel = self._channel(call)
         middle_s = await self._aperture()
         if not self._events.at(channel.what, middle_s, channel.unit):
-            return _nr3(RESIDUAL_A)
+            leaking_a = self._plant.leaking_a(middle_s) if channel.number == LOAD_CHANNEL else 0.0
+            return _nr3(RESIDUAL_A + leaking_a)
         if channel.number == LOAD_CHANNEL:
             return _nr3(self._plant.load_current_a(middle_s))
         if channel.number == IDENTIFICATION_CHANNEL:

@@ -17,9 +17,10 @@ def mount():
         fs = vfs.VfsLfs2(flash, progsize=256)
     vfs.mount(fs, "/")
     os.chdir("/")
+    return flash.f
 
 
-def replace_modules():
+def replace_modules(f):
     m = sys.modules
     for name in list(m):
         if name.startswith("picow_"):
@@ -29,6 +30,7 @@ def replace_modules():
         m["socket"] = m["usocket"] = picow_socket
     m["os"] = m["uos"] = picow_sys.Os()
     m["sys"] = m["usys"] = picow_sys.Sys()
+    m["uctypes"] = picow_flash.Memory(f)
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
@@ -40,7 +42,7 @@ def programs():
 
 
 picow_time.scale(core)
-mount()
+flash_file = mount()
 files = programs()
-replace_modules()
+replace_modules(flash_file)
 picow_link.send(17)  # From now on Control-C may come.

@@ -5,6 +5,7 @@ import os
 class Flash:
     def __init__(self):
         self.f = open(os.getenv("PICOW_FLASH"), "r+b")
+        self.worn = int(os.getenv("PICOW_WORN") or 212)  # from this block on nothing can be programmed
 
     def readblocks(self, block, buf, offset=0):
         self.f.seek(0x12C000 + block * 4096 + offset)
@@ -15,7 +16,8 @@ class Flash:
             self.ioctl(6, block)
             offset = 0
         self.f.seek(0x12C000 + block * 4096 + offset)
-        self.f.write(buf)
+        if block < self.worn:
+            self.f.write(buf)
 
     def ioctl(self, op, arg):
         if op == 4:
@@ -27,6 +29,16 @@ class Flash:
             for _ in range(32):
                 self.f.write(_blank)
             return 0
+
+
+class Memory:
+    # `uctypes` as far as the flash at its address goes: what the chip reads where it executes.
+    def __init__(self, f):
+        self.f = f
+
+    def bytearray_at(self, address, n):
+        self.f.seek(address - 0x10000000)
+        return bytearray(self.f.read(n))
 
 
 _blank = b"\xff" * 128

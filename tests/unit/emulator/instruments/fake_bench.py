@@ -55,6 +55,12 @@ class FakePlant:
     def __post_init__(self):
         self.windows = []
 
+    def leaking_a(self, t_s):
+        return 0.0
+
+    def supply_v(self, supply_v, unit, t_s):
+        return supply_v
+
     def mains_voltage_v(self, t_s):
         return self.voltage_v
 
