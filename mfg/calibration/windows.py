@@ -7,7 +7,7 @@ decides by `culprit` who must act. Only what is no measurement at all (no window
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -24,9 +24,14 @@ PORT_RATIOS_LIMIT_PCT = 3.0  # inside one unit
 FREQUENCY_LIMIT_HZ = 1.0
 REPEATED_READINGS_LIMIT = 1  # a meter with five digits may give one reading twice
 OUTLIER_FACTOR = 6.0
+CT6_PORTS = 6
+LEAST_PORTS = 3  # two may be off alike by chance
+COMMON_SCALE_LIMIT_PCT = 8.0  # an unadjusted unit's ports are within 5 % (ct6-interface 7.4)
+LEAST_MAINS_V = 50.0  # below, the chips do not meter
 TURNS_LIMIT_PCT = 8.0  # one turn of six more or less is at least 16 %
 LOAD_MARGIN_PCT = 10.0  # mains above its nominal voltage, and the load cold
 GAIN_MARGIN_PCT = 5.0  # before its gain is adjusted a port may read high by this
+LOAD_ANGLE_LIMIT_DEG = 0.5  # meters know an angle at PF 1 to 0.2 deg; 0.5 deg are 1.5 % of power at PF 0.5
 CONVERTER_CLIP_A = 102.6  # RMS of a sine that fits the converter at PGA x1 (metrology 0.7)
 NOMINAL_CURRENT_GAINS = {1: 42720, 2: 21360, 4: 10680}  # by PGA (ct6-interface 7.4)
 NOMINAL_VOLTAGE_GAIN = 55600
@@ -371,6 +376,77 @@ def check_turns(ratios: Mapping[int, float], turns: int) -> Finding | None:
     )
 
 
+def check_plugs_shifted(turns: Mapping[int, float]) -> Finding | None:
+    """Find plugs that are all one jack further on: each port then shows its neighbour's conductor.
+
+    Args:
+        turns: What each port reads of the identification conductor, in turns, by port; the conductor passes
+            k times through the CT of port k. Fewer than three ports prove no shift.
+    """
+    if len(turns) < LEAST_PORTS:
+        return None
+    for shift, where in ((-1, "before"), (1, "behind")):
+        neighbours = {port: (port - 1 + shift) % CT6_PORTS + 1 for port in turns}
+        if all(abs(turns[port] / seen - 1) * 100 <= TURNS_LIMIT_PCT for port, seen in neighbours.items()):
+            port, seen = next(iter(neighbours.items()))
+            return Finding(
+                "plugs_shifted",
+                "fixture",
+                f"Every port shows the conductor of the jack {where} it: port {port} reads "
+                f"{turns[port]:.2f} turns like CT{seen}. The plugs are shifted by one.",
+                turns[port],
+                float(port),
+            )
+    return None
+
+
+def check_common_scale(
+    turns: Mapping[int, float], limit_pct: float = COMMON_SCALE_LIMIT_PCT
+) -> Finding | None:
+    """Find a reference that is far out: all ports are then off by one factor, as no unit's parts are.
+
+    Args:
+        turns: As for `check_plugs_shifted`.
+        limit_pct: From which on a factor that all ports share is not the unit's.
+    """
+    scales = {port: seen / port for port, seen in turns.items()}
+    if len(scales) < LEAST_PORTS or min(scales.values()) <= 0:
+        return None
+    middle = mean(list(scales.values()))
+    alike = spread_pct(list(scales.values())) <= PORT_RATIOS_LIMIT_PCT
+    if not alike or abs(middle - 1) * 100 <= limit_pct:
+        return None
+    return Finding(
+        "common_scale",
+        "station",
+        f"All ports read {middle:.3f} times what the reference makes of their turns: the reference meter, "
+        "its wiring or the conductor is wrong, not the unit.",
+        middle,
+        1.0,
+    )
+
+
+def check_mains_in_range(voltages_v: Mapping[int, float], allowed: Callable[[float], bool]) -> Finding | None:
+    """Find mains out of range: all ports agree on it, though they belong to two chips.
+
+    Args:
+        voltages_v: Reading by port, in V, before any adjustment.
+        allowed: Whether a port may read a voltage.
+    """
+    readings = list(voltages_v.values())
+    lowest, highest = min(readings), max(readings)
+    if lowest < LEAST_MAINS_V or any(map(allowed, readings)) or spread_pct(readings) > PORT_RATIOS_LIMIT_PCT:
+        return None
+    return Finding(
+        "mains_range",
+        "fixture",
+        f"All ports agree on {lowest:.0f} to {highest:.0f} V, which is no mains for this unit: "
+        "the mains or the adaptor is wrong.",
+        lowest,
+        highest,
+    )
+
+
 def check_line_frequency(
     measured_hz: float, expected_hz: float, limit_hz: float = FREQUENCY_LIMIT_HZ
 ) -> Finding | None:
@@ -383,6 +459,31 @@ def check_line_frequency(
         f"The mains has {measured_hz:.2f} Hz, but LINE_FREQ_HZ is {expected_hz:g}.",
         measured_hz,
         expected_hz,
+    )
+
+
+def check_load_angle(
+    measured_deg: float | None, expected_deg: float, limit_deg: float = LOAD_ANGLE_LIMIT_DEG
+) -> Finding | None:
+    """Find a load whose current lags or leads otherwise than the station file says.
+
+    Every port would be adjusted to that wrong angle, and all would agree. Meters sign the angle differently,
+    so its magnitude is judged.
+
+    Args:
+        measured_deg: By the reference meter; None where it does not say: then nothing is found.
+        expected_deg: Of the load, by the station file.
+        limit_deg: How far the two may be apart.
+    """
+    if measured_deg is None or abs(abs(measured_deg) - abs(expected_deg)) <= limit_deg:
+        return None
+    return Finding(
+        "load_angle",
+        "fixture",
+        f"The load's current is {abs(measured_deg):.2f} deg away from the voltage by the reference, "
+        f"but {abs(expected_deg):g} deg by the station file: the load is not what it should be.",
+        abs(measured_deg),
+        abs(expected_deg),
     )
 
 

@@ -8,6 +8,7 @@ stands for the ports 1 to 6.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,12 @@ class Limit:
     risk: float = 0.0
     required_tur: float = 0.0
     optional: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value is inside the range, its ends included; an open end holds everything."""
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        return low <= value <= high
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from mfg.readings.load_points import LoadBench, require_believable
 from mfg.readings.notes import note_dwell
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell, read_unpaired
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import ReferenceStandard, bench_standard
 from mfg.readings.window_sources import CHIP_PORTS, window_source
 from mfg.station import Station
@@ -77,6 +78,7 @@ def adjust_registers(
     solved = _solve(test, sheet, dwell, unit.api.config(), zeros_a, station)
     sheet.adjusted = solved.values
     test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
+    require_no_restart(sheet, unit.api, clock)
 
 
 def _soak(api: DutApi, clock: BenchClock, station: Station) -> float:

@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import AmbientPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.restarts import require_no_restart
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -26,3 +27,4 @@ def check_board_temperature(
     test.measurements["ambient_degc"] = ambient_degc
     test.measurements["ambient_source"] = source
     test.measurements["board_above_ambient_degc"] = unit.api.temperature_degc() - ambient_degc
+    require_no_restart(traveller.sheet, unit.api, unit.slot_context.clock)

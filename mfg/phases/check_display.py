@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import CameraPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.stored import stored_files
 
 
@@ -37,3 +38,4 @@ def check_display(
         sheet.keep("display.png", picture)
         test.attach("display.png", picture, mimetype="image/png")
     test.measurements["display_right"] = right
+    require_no_restart(sheet, unit.api, unit.slot_context.clock)

@@ -11,6 +11,7 @@ from mfg.clock import BenchClock
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.operator import OperatorPlug, parse_colour_and_count
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+from mfg.readings.restarts import require_no_restart
 
 FLASH_S = 0.25  # lit and dark alike: slow enough to count, fast enough not to bore
 BEFORE_FIRST_S = 0.6  # the eye needs a moment after the question
@@ -42,6 +43,7 @@ def check_leds(
         unit.api.set_wifi_led("release")
         unit.api.set_bluetooth_led(False)
     test.measurements["led_repeats"] = repeats
+    require_no_restart(traveller.sheet, unit.api, clock)
 
 
 def _ask(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.calibration.windows import check_mains_in_range
 from mfg.errors import DutError
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
+from mfg.readings.load_points import require_believable
+from mfg.readings.restarts import note_start
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -39,7 +42,10 @@ def check_power_cycle(
     uptime_s = unit.api.uptime_s()
     elapsed_s = clock.now_s() - gone_s
     test.measurements["uptime_restarted"] = uptime_s <= elapsed_s and uptime_s < uptime_before_s + elapsed_s
+    note_start(sheet, unit.api, clock)
     stats = unit.api.stats()
-    for port_number in sheet.ports:
-        reading = stats.ports[port_number - 1]
-        test.measurements[f"port{port_number}_after_cycle_v"] = reading.voltage_v
+    voltages_v = {number: stats.ports[number - 1].voltage_v for number in sheet.ports}
+    for number, voltage_v in voltages_v.items():
+        test.measurements[f"port{number}_after_cycle_v"] = voltage_v
+    limit = sheet.limits.limit("check_power_cycle", f"port{sheet.ports[0]}_after_cycle_v")
+    require_believable([lambda: check_mains_in_range(voltages_v, limit.holds)])

@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
+from mfg.readings.restarts import require_no_restart
 
 MARKER = r"Button pressed for"
 
@@ -38,3 +39,4 @@ def check_wifi_switch(
     test.measurements["press_seen"] = True
     test.measurements["press_s"] = line.t_s - started_s
     test.measurements["configuration_unchanged"] = unit.api.config() == before
+    require_no_restart(sheet, unit.api, clock)

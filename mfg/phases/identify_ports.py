@@ -12,7 +12,9 @@ from mfg.calibration.windows import (
     NOMINAL_CURRENT_GAINS,
     NOMINAL_VOLTAGE_GAIN,
     StopRule,
+    check_common_scale,
     check_first_window,
+    check_plugs_shifted,
 )
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.reference_meter import ReferenceMeter
@@ -67,6 +69,8 @@ def identify_ports(
         )
         test.measurements[f"port{port}_direction"] = seen
     test.measurements["port_order"] = _order(dwell, sheet.ports)
+    turns = {port: dwell.means(port).current_a / dwell.means(port).reference_a for port in sheet.ports}
+    require_believable([lambda: check_plugs_shifted(turns), lambda: check_common_scale(turns)])
 
 
 def _dwell(

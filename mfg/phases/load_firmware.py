@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import openhtf as htf
 
@@ -11,10 +12,12 @@ from mfg.fixtures.console import ConsoleLine, SerialConsole
 from mfg.fixtures.firmware_build import build_firmware
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
+from mfg.readings.restarts import note_start, require_chip_ran_on
 from mfg.untrusted import printable
 
 ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
 NOT_JOINED = "WiFi did not join"
+EXCEPTION = re.compile(r"\w*(?:Error|Exception)\b")  # the last line of MicroPython's traceback begins so
 
 
 @htf.PhaseOptions(timeout_s=600)
@@ -36,6 +39,7 @@ def load_firmware(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPlu
         )
         repl.write_file("/this.machine.cfg", _wifi_configuration(sheet))
         sheet.mac = repl.mac()
+        require_chip_ran_on(sheet, repl)
         repl.reset()
     test.measurements["firmware_files"] = report.files
     test.measurements["firmware_bytes"] = report.bytes
@@ -64,12 +68,14 @@ def _address_line(console: SerialConsole, sheet: Traveller) -> ConsoleLine:
     try:
         return console.wait_for(ADDRESS_LINE, timeout_s)
     except (DutError, FixtureError) as error:
-        gave_up = [line.text for line in console.lines() if NOT_JOINED in line.text]
+        texts = [line.text for line in console.lines()]
+        gave_up = [text for text in texts if NOT_JOINED in text]
         if isinstance(error, FixtureError) and not gave_up:
             raise
+        telling = gave_up or [text for text in texts if EXCEPTION.match(text)]
         said = (
-            f'its console says "{printable(gave_up[-1])}"'
-            if gave_up
+            f'its console says "{printable(telling[-1])}"'
+            if telling
             else f"no address within {timeout_s:g} s"
         )
         raise DutError(
@@ -90,3 +96,4 @@ def _join(test: htf.TestApi, sheet: Traveller, port: UnitPortPlug, unit: UnitApi
     sheet.firmware_version = unit.api.firmware_version()
     test.measurements["firmware_version"] = sheet.firmware_version
     test.measurements["free_heap_bytes"] = unit.api.system_stats()["RAM_FREE_BYTES"]
+    note_start(sheet, unit.api, clock)

@@ -38,6 +38,7 @@ def load_micropython(
     test.measurements["micropython_s"] = clock.now_s() - started_s
     with port.repl(sheet.deadline_s("repl_s")) as repl:
         identity = repl.identity()
+        _earliest_s, sheet.chip_started_s = repl.chip_started_s()
     sheet.micropython_version = str(identity["python"])
     runs = image.program_version in str(identity["python"]) and "Pico W" in str(identity["machine"])
     test.measurements["micropython_runs"] = runs

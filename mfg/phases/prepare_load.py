@@ -7,6 +7,7 @@ from functools import partial
 import openhtf as htf
 
 from mfg.calibration.windows import check_reach
+from mfg.errors import FixtureError
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug
 from mfg.readings.load_points import require_believable
@@ -30,6 +31,9 @@ def prepare_load(
     jig is the one act of the calibration; it is asked for only while the load is measured to be off.
 
     Needs: nothing. Leaves: the load off, its watchdog armed, the jig closed, the reference meter configured.
+
+    Raises:
+        FixtureError: Current flows although nothing is switched on; nobody was asked to touch the jig.
     """
     sheet = traveller.sheet
     station = power.slot_context.station
@@ -44,7 +48,10 @@ def prepare_load(
     )
     test.measurements["load_before_a"] = load_a
     if load_a >= OFF_A:
-        return
+        raise FixtureError(
+            f"{load_a:.3f} A flow through a load that is switched off.",
+            "Check the contacts of the load and of the identification conductor: one leaks or is welded.",
+        )
     slot = power.slot_context.slot.number
     closed = operator.begin("do", CLOSE_JIG.format(slot=slot), sheet.deadline_s("operator_s"))
     reference.open()  # while the operator's hands are at the jig

@@ -6,6 +6,7 @@ import openhtf as htf
 
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.limits.loader import PORTS
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.stored import stored_files
 
 
@@ -29,4 +30,5 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
     in_force = all(configuration.word(key) == value for key, value in sheet.adjusted.items())
     held = stored_files(unit.api, sheet.features)
     test.measurements["calibration_unchanged"] = in_force and held == sheet.stored_files
+    require_no_restart(sheet, unit.api, unit.slot_context.clock)
     sheet.report_progress("factory defaults", 1, 1)

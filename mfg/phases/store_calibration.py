@@ -10,6 +10,7 @@ import openhtf as htf
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.stored import stored_files
 from mfg.records.factory_file import FACTORY_NAME, masked_machine_config
 
@@ -30,6 +31,7 @@ def store_calibration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApi
     equal = bool(held) and sheet.stored_files == held == kept
     test.measurements["files_equal"] = equal
     test.measurements["machine_equal"] = _keep_configuration(sheet, unit.api)
+    require_no_restart(sheet, unit.api, unit.slot_context.clock)
     sheet.proved_files = held if equal else None
 
 
@@ -41,6 +43,7 @@ def store_configuration(test: htf.TestApi, traveller: TravellerPlug, unit: UnitA
     Needs: the unit on the network. Leaves: no factory.cfg, on the unit or in the run folder.
     """
     test.measurements["machine_equal"] = _keep_configuration(traveller.sheet, unit.api)
+    require_no_restart(traveller.sheet, unit.api, unit.slot_context.clock)
 
 
 def _keep_configuration(sheet: Traveller, api: DutApi) -> bool:

@@ -29,7 +29,7 @@ def switch_supply_on(
 
     Raises:
         FixtureError: A drive is there before the supply is: it is not the unit's, and the unit's own could
-            not be told from it. Nothing was switched.
+            not be told from it. Nothing was switched. Or the supply is not what it must be; it is on.
     """
     clock = power.slot_context.clock
     foreign = drive.drive.find()
@@ -40,7 +40,15 @@ def switch_supply_on(
         )
     power.switch.on(power.supply)
     clock.wait_until(lambda: power.switch.measured_voltage_v(power.supply) >= ON_V, RAMP_TIMEOUT_S)
-    test.measurements["supply_on_v"] = power.switch.measured_voltage_v(power.supply)
+    supply_v = power.switch.measured_voltage_v(power.supply)
+    test.measurements["supply_on_v"] = supply_v
+    limit = traveller.sheet.limits.limit("switch_supply_on", "supply_on_v")
+    if not limit.holds(supply_v):
+        raise FixtureError(
+            f"The unit's supply gives {supply_v:.1f} V after it was switched on: "
+            f"allowed {limit.low} to {limit.high} V.",
+            "Check the adaptor, the contact of its switch and the mains. Is the unit shorted?",
+        )
     timeout_s = traveller.sheet.deadline_s("unit_appears_s")
     appeared = clock.wait_until(lambda: drive.drive.find() is not None or port.present(), timeout_s)
     if not appeared:

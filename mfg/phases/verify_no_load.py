@@ -8,6 +8,7 @@ from mfg.calibration.pairing import mean
 from mfg.errors import FixtureError
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.paired import read_unpaired
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.window_sources import window_source
 
 WINDOWS = 3
@@ -36,3 +37,4 @@ def verify_no_load(
     for port in sheet.ports:
         test.measurements[f"port{port}_no_load_a"] = mean([current_a for current_a, _w in found[port]])
         test.measurements[f"port{port}_no_load_w"] = mean([active_w for _a, active_w in found[port]])
+    require_no_restart(sheet, unit.api, clock)

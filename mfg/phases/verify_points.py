@@ -12,6 +12,7 @@ from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
+from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.window_sources import DISCARDED_WINDOWS, window_source
 from mfg.station import ADJUSTED_POINT, LoadPoint
@@ -62,6 +63,7 @@ def verify_points(
         if point.name == ADJUSTED_POINT:
             _judge_together(test, sheet, dwell)
     test.measurements["verify_windows"] = min(counts)
+    require_no_restart(sheet, unit.api, clock)
 
 
 def _judge_port(

@@ -19,6 +19,7 @@ from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
+from mfg.readings.restarts import note_start, require_no_restart
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.stored import holds, stored_files
 from mfg.readings.supply_cycle import cycle_supply
@@ -61,6 +62,7 @@ def verify_stored(
     test.measurements["files_survived"] = sheet.stored_files == written
     _judge_registers(test, sheet, unit.api)
     note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
+    note_start(sheet, unit.api, clock)
     rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
 
     def feed(done: int) -> None:
@@ -79,6 +81,7 @@ def verify_stored(
     )
     for number in sheet.ports:
         _judge_port(test, sheet, evaluator, dwell, number)
+    require_no_restart(sheet, unit.api, clock)
 
 
 def _judge_registers(test: htf.TestApi, sheet: Traveller, api: DutApi) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+from mfg.readings.restarts import require_no_restart
 
 
 @htf.PhaseOptions(timeout_s=60)
@@ -19,3 +20,4 @@ def write_label(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) 
     unit.api.set_config({"ASSY": label})
     test.measurements["label"] = label
     test.measurements["label_read_back"] = unit.api.config().text("ASSY") == label
+    require_no_restart(traveller.sheet, unit.api, unit.slot_context.clock)

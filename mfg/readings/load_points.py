@@ -13,6 +13,7 @@ from mfg.calibration.windows import (
     StopRule,
     check_first_window,
     check_line_frequency,
+    check_load_angle,
     check_mains_steady,
     check_not_saturated,
     check_reference_fresh,
@@ -98,6 +99,7 @@ class LoadBench:
 
         believable_ppm = _believable_scatter_ppm(dwell, self.ports)
         later = {port: readings[1:] for port, readings in currents.items()}  # the first one may be stale
+        angle_deg = self.station.conductor.load_angle_deg
         require_believable(
             [
                 *reference_checks(dwell, float(self.station.line_frequency_hz)),
@@ -106,6 +108,7 @@ class LoadBench:
                 lambda: check_currents_there(later),
                 lambda: check_first_window(ratios(), believable_ppm),
                 lambda: check_scatter(ratios(), believable_ppm),
+                lambda: check_load_angle(dwell.reference_angle_deg, angle_deg),
             ]
         )
         return dwell

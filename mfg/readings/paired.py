@@ -58,6 +58,7 @@ class Dwell:
         samples: The reference's readings in the dwell: voltage, current, active power.
         frequency_hz: As the unit saw the mains.
         reference_frequency_hz: As the reference saw it.
+        reference_angle_deg: By how much the current lags the voltage there; None where it does not say.
         current_step_a, voltage_step_v: Resolution of the unit's readings.
     """
 
@@ -67,6 +68,7 @@ class Dwell:
     reference_frequency_hz: float
     current_step_a: float
     voltage_step_v: float
+    reference_angle_deg: float | None = None
 
     def count(self) -> int:
         """Return the number of windows of the port that has fewest."""
@@ -98,6 +100,7 @@ class ReferenceFeed:
         self._meter = meter
         self._samples: list[Sample] = []
         self._frequencies: list[float] = []
+        self._angles: list[float] = []
         self._failure: StationError | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reference-feed", daemon=True)
@@ -118,6 +121,8 @@ class ReferenceFeed:
                 reading = self._meter.read()
                 values = (reading.voltage_v, reading.current_a, reading.active_w)
                 self._frequencies.append(reading.frequency_hz)
+                if reading.angle_deg is not None:
+                    self._angles.append(reading.angle_deg)
                 self._samples.append(Sample(reading.t_s, values))
         except StationError as error:
             self._failure = error
@@ -136,6 +141,10 @@ class ReferenceFeed:
     def frequency_hz(self) -> float:
         """Return the mean frequency of the readings so far."""
         return mean(self._frequencies)
+
+    def angle_deg(self) -> float | None:
+        """Return the mean phase angle of the readings so far, None where the meter gave none."""
+        return mean(self._angles) if self._angles else None
 
 
 def collect_windows(
@@ -183,6 +192,7 @@ def collect_windows(
                     feed.frequency_hz(),
                     source.current_step_a,
                     source.voltage_step_v,
+                    feed.angle_deg(),
                 )
             clock.sleep_s(source.poll_s)
     slow = [chip for chip in CHIP_PORTS if sum(window.chip == chip for window in seen) < rule.least]

@@ -11,11 +11,15 @@ from mfg.calibration.pairing import Sample
 from mfg.calibration.windows import (
     NOMINAL_CURRENT_GAINS,
     StopRule,
+    check_common_scale,
     check_first_window,
     check_gain,
     check_line_frequency,
+    check_load_angle,
+    check_mains_in_range,
     check_mains_steady,
     check_not_saturated,
+    check_plugs_shifted,
     check_ports_agree,
     check_reach,
     check_reference_fresh,
@@ -278,3 +282,70 @@ def test_what_is_no_measurement_is_no_finding_but_an_error(bad):
     ):
         with pytest.raises(ValueError, match="cannot"):
             call()
+
+
+# ---- faults of the bench that look like a unit's ----------------------------------------------------
+
+
+def turns_of(ports, seen=lambda port: port, scale=1.0):
+    return {port: seen(port) * scale * (1 + 0.004 * (-1) ** port) for port in ports}
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+def test_plugs_that_are_all_one_jack_off_are_the_fixtures(shift):
+    shifted = turns_of(range(1, 7), lambda port: (port - 1 + shift) % 6 + 1)
+    finding = check_plugs_shifted(shifted)
+    assert finding is not None
+    assert finding.culprit == "fixture"
+    assert "shifted by one" in finding.message
+
+
+def test_good_swapped_and_few_ports_prove_no_shift():
+    assert check_plugs_shifted(turns_of(range(1, 7))) is None
+    swapped = turns_of(range(1, 7), lambda port: {2: 3, 3: 2}.get(port, port))
+    assert check_plugs_shifted(swapped) is None
+    assert check_plugs_shifted(turns_of(range(1, 7), lambda port: (port + 2) % 6 + 1)) is None
+    assert check_plugs_shifted(turns_of((1, 2), lambda port: port + 1)) is None
+
+
+@pytest.mark.parametrize("scale", [0.85, 1.176])
+def test_a_factor_that_all_ports_share_is_the_references(scale):
+    finding = check_common_scale(turns_of(range(1, 7), scale=scale))
+    assert finding is not None
+    assert finding.culprit == "station"
+    assert "not the unit" in finding.message
+
+
+def test_a_unit_within_its_tolerance_one_bad_port_and_a_dead_one_are_not_the_references():
+    assert check_common_scale(turns_of(range(1, 7), scale=0.96)) is None
+    assert check_common_scale(turns_of(range(1, 7), lambda port: port * (0.85 if port == 3 else 1))) is None
+    assert check_common_scale(turns_of(range(1, 7), lambda port: 0 if port == 3 else port)) is None
+    assert check_common_scale(turns_of((1, 2), scale=0.85)) is None
+
+
+def test_mains_on_which_all_ports_agree_is_the_benchs():
+    def allowed(volts):
+        return 200.0 <= volts <= 260.0
+
+    low = dict.fromkeys(range(1, 7), 186.0)
+    finding = check_mains_in_range(low, allowed)
+    assert finding is not None
+    assert finding.culprit == "fixture"
+    assert check_mains_in_range(dict.fromkeys(range(1, 7), 231.0), allowed) is None
+    assert check_mains_in_range(low | {5: 201.0}, allowed) is None
+    assert check_mains_in_range(low | {4: 140.0, 5: 140.0, 6: 140.0}, allowed) is None  # one chip's divider
+    assert check_mains_in_range(dict.fromkeys(range(1, 7), 0.0), allowed) is None  # chips that do not meter
+
+
+@pytest.mark.parametrize("measured_deg", [1.5, -1.5, 59.0])
+def test_a_load_that_lags_otherwise_than_the_station_file_says_is_the_fixtures(measured_deg):
+    finding = check_load_angle(measured_deg, 0.0)
+    assert finding is not None
+    assert finding.culprit == "fixture"
+    assert f"{abs(measured_deg):.2f} deg away from the voltage by the reference, but 0 deg" in finding.message
+
+
+def test_an_angle_within_what_meters_know_and_one_that_none_gives_are_let_pass():
+    assert check_load_angle(0.3, 0.0) is None
+    assert check_load_angle(-60.2, 60.0) is None
+    assert check_load_angle(None, 0.0) is None

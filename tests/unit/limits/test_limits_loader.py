@@ -9,6 +9,7 @@ import pytest
 
 from mfg.errors import UsageError
 from mfg.limits import LimitSet, load_limits
+from mfg.limits.loader import Limit
 
 RANGE_KEYS = "high, low, optional, required_tur, risk, rule, source, unit"
 HEAD = """product = "CT6"
@@ -246,3 +247,11 @@ def test_a_key_that_only_another_table_holds_gets_a_line_all_the_same(tmp_path):
 def test_a_key_written_in_another_way_is_looked_for_from_line_1(tmp_path):
     text = HEAD + '[look]\n"level_v" = {low = 1, high = 2, unit = "V", source = " "}\n'
     assert ":1: look.level_v.source is empty" in refusal(tmp_path, text)
+
+
+def test_a_range_holds_its_ends_and_an_open_end_holds_everything():
+    limit = Limit("supply_v", "range", "somewhere", low=9.0, high=16.0)
+    assert [limit.holds(value) for value in (8.9, 9.0, 12.0, 16.0, 16.1)] == [False, True, True, True, False]
+    assert Limit("supply_v", "range", "somewhere", low=9.0).holds(1e6)
+    assert Limit("supply_v", "range", "somewhere", high=16.0).holds(-1e6)
+    assert not limit.holds(float("nan"))

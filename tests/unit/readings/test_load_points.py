@@ -133,6 +133,7 @@ STEADY = (CURRENT_A,) * 12
 JUMP = (*samples_of(*STEADY[:6]), Sample(1.5, (225.0, CURRENT_A, 0.0)))
 UNBELIEVABLE = [
     ("the reference sees 60 Hz", dwell(reference_frequency_hz=60.0), StationError, "mains has 60.00 Hz"),
+    ("a load that lags", dwell(reference_angle_deg=1.5), FixtureError, "1.50 deg away from the voltage"),
     ("the unit sees 60 Hz", dwell(frequency_hz=60.0), StationError, "LINE_FREQ_HZ is 50"),
     (
         "the reference repeats itself",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import threading
@@ -139,6 +140,14 @@ class TestCollectWindows:
         assert found.frequency_hz == 49.9
         assert found.reference_frequency_hz == pytest.approx(50.1)
         assert (found.current_step_a, found.voltage_step_v) == (0.001, 0.01)
+
+    def test_the_angle_of_the_reference_is_reported_where_it_gives_one(self, clock):
+        class AngledMeter(FakeMeter):
+            def read(self):
+                return dataclasses.replace(super().read(), angle_deg=0.4)
+
+        assert collect(FakeSource(clock), FakeMeter(clock), clock).reference_angle_deg is None
+        assert collect(FakeSource(clock), AngledMeter(clock), clock).reference_angle_deg == pytest.approx(0.4)
 
     def test_the_readings_of_the_reference_are_kept_around_all_windows(self, clock):
         found = collect(FakeSource(clock), FakeMeter(clock), clock)
