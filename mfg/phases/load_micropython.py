@@ -39,6 +39,7 @@ def load_micropython(
     with port.repl(sheet.deadline_s("repl_s")) as repl:
         identity = repl.identity()
         _earliest_s, sheet.chip_started_s = repl.chip_started_s()
+        test.measurements["flash_equal"] = repl.memory_sha256(image.addresses) == image.memory_sha256
     sheet.micropython_version = str(identity["python"])
     runs = image.program_version in str(identity["python"]) and "Pico W" in str(identity["machine"])
     test.measurements["micropython_runs"] = runs

@@ -163,7 +163,7 @@ class TestThePlan:
         optional = {name for names in FULL.optional.values() for name in names}
         phases = ("phase_counts", "high_phase_error_deg", "stored_phase_error_deg")
         of_ports = {f"port{n}_{name}" for n in range(1, 7) for name in phases}
-        assert optional == of_ports | {"registers_lost"}
+        assert optional == of_ports | {"registers_lost", "press_lines"}
 
     def test_measures_without_a_load_before_the_calibration_is_stored(self):
         assert FULL.cases["verify_stored"] < FULL.cases["verify_no_load"] < FULL.cases["store_calibration"]
