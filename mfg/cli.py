@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -39,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("aborted")
         return 4
+    except Exception as error:  # noqa: BLE001 - Python's own exit code 1 would mean: reject the unit
+        traceback.print_exc()
+        console.print("[bold red]StationError[/]")
+        console.print(f"The station's software failed: {type(error).__name__}: {error}.", markup=False)
+        console.print("The unit is not judged. Measure that the bench is off, then call the engineer.")
+        return 3
 
 
 def _run(console: Console, args: argparse.Namespace) -> int:
