@@ -1,4 +1,4 @@
-"""The sessions that people and CI share. `nox` alone runs what must be green: lint, types, tests."""
+"""The sessions that people and CI share. `nox` alone runs what must be green: lint, types, tests, faults."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "tests", "faults"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
@@ -52,9 +52,16 @@ def tests(session: nox.Session) -> None:
         return
     coverage = [f"--cov={package}" for package in FULLY_COVERED]
     whole = ["--cov-branch", "--cov-fail-under=100", "--cov-report=term"]
-    session.run("pytest", "-n", "2", "tests/unit", *coverage, *whole)
+    session.run("pytest", "-n", "2", "tests/unit", "tests/faults", *coverage, *whole)
     # Most of a bench test waits for bench time: three fit on two cores.
     session.run("pytest", "-n", "3", "tests/bench", "tests/hardware")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Inject every fault of the catalogue alone, and a sample of pairs; fail when one escapes."""
+    session.install("-e", ".[emulator]")
+    session.run("python", "tests/faults/coverage_run.py", *session.posargs)
 
 
 @nox.session

@@ -130,7 +130,8 @@ class BenchStation:
     def command_line(self, *arguments):
         return [sys.executable, "-m", "mfg", *arguments, "--station", str(self.path)]
 
-    def _options(self, env=None):
+    def options(self, env=None):
+        """Return how a process of this station is started."""
         wide = {**os.environ, "COLUMNS": "120", **(env or {})}
         return {"cwd": self.folder, "text": True, "env": wide}
 
@@ -141,7 +142,7 @@ class BenchStation:
             input=typed,
             capture_output=True,
             timeout=RUN_LIMIT_S,
-            **self._options(env),
+            **self.options(env),
             **options,
         )
 
@@ -153,7 +154,7 @@ class BenchStation:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            **self._options(),
+            **self.options(),
         ) as process:
             try:
                 yield process

@@ -1,6 +1,7 @@
 """What is wrong with the bench, an instrument, an image or a unit ends in the phase that should catch it.
 
-Every run ends as FAIL or ERROR with a plain sentence, and with the supply measured off.
+Every run ends as FAIL or ERROR with a plain sentence, and with the supply measured off. That every fault is
+caught is proved by the coverage run in tests/faults; here is what it does not look at.
 """
 
 import dataclasses
@@ -35,21 +36,11 @@ class Case:
 
 
 INSTRUMENTS = [
-    Case("meter_wrong_identity", "prepare_load", "ERROR", "GPM-8213.*but the station expects"),
-    Case("meter_drops_connection", "prepare_load", "ERROR", "reference meter .*(closed|does not take)"),
-    Case("meter_over_range", "identify_ports", "ERROR", "current_a 'INF' is not a number"),
     Case("meter_nan", "identify_ports", "ERROR", "'NAN' is not a number"),
-    Case("load_stuck_off", ADJUST, "ERROR", "load draws 0.000 A by the power switch", limit_s=180.0),
 ]
 UNITS = [
-    Case("drive_never_returns", "erase_flash", "ERROR", "No RPI-RP2 drive appeared", limit_s=45.0),
-    Case("drive_read_only", "erase_flash", "ERROR", "boot ROM ignored the image", limit_s=45.0),
-    Case("two_drives", "switch_supply_on", "ERROR", "drive although the unit's supply is off", limit_s=20.0),
     Case("drive_of_other_chip", "erase_flash", "ERROR", "one of another chip.*RP2350", limit_s=70.0),
     Case("wifi_refusing", "load_firmware", "FAIL", 'did not join the test network "mfg-bench"'),
-    Case("chip_u4_missing", "load_firmware", "FAIL", "ChipError CS0 does not keep register"),
-    Case("miso_stuck", "load_firmware", "FAIL", "ChipError CS4 does not keep register"),
-    Case("register_write_dropped", "load_firmware", "FAIL", "ChipError CS4 does not keep register"),
 ]
 
 

@@ -25,7 +25,7 @@ from mfg.emulator.fault_catalogue import (
 from mfg.emulator.instruments import faults as instrument_faults
 from mfg.limits import load_limits
 from mfg.plans.ct6 import ct6_plan
-from mfg.plans.plan import Mode
+from mfg.plans.mode import Mode
 
 FOLDER = Path(mfg.emulator.__file__).parent
 LIMITS = FOLDER.parent / "limits" / "ct6.toml"
