@@ -234,7 +234,7 @@ class Ct6Board:
                 self._selected.remove(chip)
                 chip.deselect(now_s)
             return
-        held = self._has_reset_pin() and self._level(GPIO_METER_RESET) == 0
+        held = self._level(GPIO_METER_RESET) == 0 and self._has_reset_pin()
         if held or self.faults.chip_missing(name):
             return
         chip.drop_corrections = self.faults.register_write_dropped()
@@ -248,9 +248,8 @@ class Ct6Board:
         for chip in self._selected:
             answer = chip.transfer(data, now_s)
             reply = bytes(one & other for one, other in zip(reply, answer, strict=True))
-        if self.faults.miso_open():
-            return bytes([IDLE_BYTE]) * len(data)
-        return bytes(len(data)) if self.faults.miso_stuck() else reply
+        stuck = self.faults.miso_stuck()
+        return reply if stuck is None else bytes([stuck]) * len(data)
 
     def _to_display(self, data: bytes) -> None:
         if not self._display_powered() or self._level(GPIO_DISPLAY_CS):

@@ -233,13 +233,12 @@ class UnitFaults:
         """Return whether a chip, "U4" or "U5", does not answer."""
         return self.on(f"chip_{name.lower()}_missing")
 
-    def miso_stuck(self) -> bool:
-        """Return whether MISO is shorted to ground."""
-        return self.on("miso_stuck")
-
-    def miso_open(self) -> bool:
-        """Return whether MISO is not connected to the MCU."""
-        return self.on("miso_open")
+    def miso_stuck(self) -> int | None:
+        """Return the byte that the MCU always reads: MISO is shorted to ground, or open at its pull-up."""
+        active = self.active()
+        if "miso_stuck" in active:
+            return 0x00
+        return 0xFF if "miso_open" in active else None
 
     def register_write_dropped(self) -> bool:
         """Return whether writes to gain and offset registers are lost."""
