@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,22 +133,24 @@ def _watch(station: BenchStation, injection: Injection, act: Act) -> _Watched:
     lines: list[str] = []
     phases: list[str] = []
     struck = ""
-    with _stopped_in_time(command, {**station.options(options.pop("env", None)), **options}) as process:
-        waiting = False
+    started = {**station.options(options.pop("env", None)), **options}
+    acting: Future[None] | None = None  # beside the reading: a line must not wait until the hand is done
+    with ThreadPoolExecutor(1) as hand, _stopped_in_time(command, started) as process:
         for line in process.stdout or ():
             lines.append(line.rstrip())
             phase = PHASE_LINE.match(lines[-1])
             if phase is None:
                 continue
             phases.append(phase[2].replace(" ", "_"))
-            if waiting and not struck and phases[-1] not in DEAF_PHASES:
+            if acting is not None and acting.done() and not struck and phases[-1] not in DEAF_PHASES:
                 struck = phases[-1]
             if phases[-1] in act.after and phase[1] == PASSED:
-                act.after[phases[-1]](station)
-                waiting = True
+                acting = hand.submit(act.after[phases[-1]], station)
+    if acting is not None:
+        acting.result()  # raises what the hand could not do
     hung = process.returncode is None or process.returncode < 0
     exit_code = None if hung else process.returncode
-    return _Watched(exit_code, tuple(lines), tuple(phases), struck, bool(act.after) and not waiting)
+    return _Watched(exit_code, tuple(lines), tuple(phases), struck, bool(act.after) and acting is None)
 
 
 @contextmanager
