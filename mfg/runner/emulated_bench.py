@@ -20,6 +20,8 @@ from mfg.emulator.control import ControlClient
 from mfg.emulator.fault_catalogue import INSTRUMENT_NAMES, PLANT_NAMES, is_fault
 from mfg.emulator.images import generate_images
 from mfg.emulator.launch import BenchHandle, read_state, start_bench
+from mfg.emulator.quirks import BLANK, PROFILES
+from mfg.emulator.quirks import NAMES as QUIRK_NAMES
 from mfg.emulator.typical import typical_unit
 from mfg.emulator.unix_vm import vm_command
 from mfg.errors import StationError, UsageError
@@ -164,6 +166,7 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
     plant = json.loads(bench.plant.read_text(encoding="utf-8")) if bench.plant else {}
     config = BenchConfig.from_dict(plant)
     _check_faults(config, bench.plant)
+    _check_profiles(config, bench.plant, backend)
     units = config.units if "units" in plant else ()
     return dataclasses.replace(
         config,
@@ -199,6 +202,24 @@ def _check_faults(config: BenchConfig, path: Path | None) -> None:
             f"{path}: nothing on the bench has the fault {unknown[0]!r}.",
             "mfg/emulator/fault_catalogue.toml names them all.",
         )
+
+
+def _check_profiles(config: BenchConfig, path: Path | None, backend: str) -> None:
+    """Refuse a unit that cannot be as the configuration says."""
+    for unit in config.units:
+        if unit.profile not in PROFILES:
+            raise UsageError(
+                f"{path}: there is no unit of the profile {unit.profile!r}.",
+                f"Use one of: {', '.join(PROFILES)}.",
+            )
+        unknown = sorted(set(unit.quirks) - QUIRK_NAMES)
+        if unknown:
+            raise UsageError(f"{path}: no unit has the quirk {unknown[0]!r}.", "quirks.py names them all.")
+        if unit.profile != BLANK and backend != "unix":
+            raise UsageError(
+                f"{path}: the profile {unit.profile!r} runs on the back end unix, not on {backend}.",
+                "Set emulated_bench.backend to unix.",
+            )
 
 
 def _unit(unit: UnitConfig, slot: Slot, control_port: int) -> UnitConfig:

@@ -5,9 +5,10 @@ import re
 
 import pytest
 from bench_station import BenchStation
-from original_interface import copied_firmware, with_defaults, with_original_interface
 
 from mfg.emulator.config import HEATERS, InstrumentsConfig
+from mfg.emulator.field_units import write_sources
+from mfg.emulator.quirks import USUAL
 
 CALIBRATION = ("adjust_registers", "verify_points")
 PERFECT = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
@@ -121,9 +122,9 @@ def test_the_certificate_page_is_written(calibrated):
 
 
 def test_a_unit_with_the_original_interface_and_its_default_offsets_is_calibrated_too(tmp_path):
-    firmware = with_defaults(
-        with_original_interface(copied_firmware(tmp_path)), {"CTn_IOFFSET": 45000, "CTn_IGAIN": 45000}
-    )
+    # Without what no calibration can mend: a voltage offset of its own on four ports, a LED that blinks.
+    quirks = set(USUAL) - {"default_gains", "voltage_offset_split", "bluetooth_led_blinks"}
+    firmware = write_sources(tmp_path / "firmware", quirks, version="4.0")
     station = BenchStation(tmp_path, seed=12, instruments=PERFECT)
     with station.bench() as bench:
         ended = station.run("--firmware", str(firmware))

@@ -9,7 +9,7 @@ import json
 
 import pytest
 from bench_station import BenchStation
-from original_interface import copied_firmware, with_addition
+from changed_firmware import copied_firmware, with_addition
 
 FACTOR = 5
 HALF_WRITTEN = """

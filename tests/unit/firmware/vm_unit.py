@@ -20,24 +20,16 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from littlefs import LittleFS
-
 from mfg.clock import BenchClock
+from mfg.emulator import flash_files
 from mfg.emulator.config import BenchConfig, UnitConfig
-from mfg.emulator.core import (
-    FILE_SYSTEM_BLOCK_BYTES,
-    FILE_SYSTEM_BLOCKS,
-    FILE_SYSTEM_OFFSET,
-    FLASH_ADDRESS,
-    FLASH_BYTES,
-    CoreContext,
-    create_core,
-)
+from mfg.emulator.core import FLASH_BYTES, CoreContext, create_core
 from mfg.emulator.ct6_board import Ct6Board
 from mfg.emulator.events import Event, EventLog, append_event
-from mfg.emulator.images import micropython_image
+from mfg.emulator.field_units import field_flash
+from mfg.emulator.images import flash_with_micropython
 from mfg.emulator.plant import Plant
-from mfg.emulator.unix_vm import vm_identity
+from mfg.emulator.quirks import BLANK
 from mfg.fixtures.firmware_build import FirmwareImage, build_firmware
 
 FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
@@ -46,7 +38,6 @@ PASSPHRASE = "bench-only-passphrase"
 STA_CONFIG = {"WIFI": {"WIFI_CFG": 1, "MODE": "STA", "CHANNEL": 3, "SSID": SSID, "PASSWD": PASSPHRASE}}
 QUIET_WALL_S = 0.1
 READ_WALL_S = 0.02
-UF2_BLOCK_BYTES, UF2_HEADER_BYTES, UF2_PAYLOAD_BYTES = 512, 32, 256
 
 
 def free_port(kind: socket.SocketKind) -> int:
@@ -65,33 +56,10 @@ def built(app: str = "app1") -> FirmwareImage:
 def flash_image(files: dict[str, bytes]) -> bytes:
     """Return a flash with MicroPython, the byte-compiled firmware and more files."""
     image = built()
-    fs = _file_system()
-    fs.format()
-    fs.mount()
-    for folder in image.folders:
-        fs.mkdir(folder)
-    for path, data in [*((file.path_on_unit, file.data) for file in image.files), *files.items()]:
-        with fs.open(path, "wb") as file:
-            file.write(data)
-    flash = bytearray(b"\xff" * FLASH_BYTES)
-    uf2 = micropython_image(vm_identity().version)
-    for at in range(0, len(uf2), UF2_BLOCK_BYTES):
-        target = int.from_bytes(uf2[at + 12 : at + 16], "little") - FLASH_ADDRESS
-        start = at + UF2_HEADER_BYTES
-        flash[target : target + UF2_PAYLOAD_BYTES] = uf2[start : start + UF2_PAYLOAD_BYTES]
-    content = bytes(fs.context.buffer)
-    flash[FILE_SYSTEM_OFFSET : FILE_SYSTEM_OFFSET + len(content)] = content
+    flash = bytearray(flash_with_micropython())
+    own = {file.path_on_unit: file.data for file in image.files}
+    flash_files.file_system_image(flash, own | files, image.folders)
     return bytes(flash)
-
-
-def _file_system() -> LittleFS:
-    return LittleFS(
-        block_size=FILE_SYSTEM_BLOCK_BYTES,
-        block_count=FILE_SYSTEM_BLOCKS,
-        prog_size=256,
-        read_size=32,
-        mount=False,
-    )
 
 
 class VmUnit:
@@ -115,7 +83,9 @@ class VmUnit:
         self.folder = folder
         self.config = BenchConfig(folder=str(folder), clock=str(self.clock), units=(self.unit,))
         self.flash_path = folder / "flash.bin"
-        self.flash_path.write_bytes(flash_image(files))
+        self.flash_path.write_bytes(
+            flash_image(files) if self.unit.profile == BLANK else field_flash(self.unit)
+        )
         self._flash_file = self.flash_path.open("r+b")
         self._flash = mmap.mmap(self._flash_file.fileno(), FLASH_BYTES)
         self.events = EventLog(folder)
@@ -313,12 +283,5 @@ class VmUnit:
 
     def file(self, path: str) -> bytes | None:
         """Return a file of the flash, None if there is none; call it while the unit is off."""
-        flash = self.flash_path.read_bytes()[FILE_SYSTEM_OFFSET:]
-        fs = _file_system()
-        fs.context.buffer = bytearray(flash[: FILE_SYSTEM_BLOCKS * FILE_SYSTEM_BLOCK_BYTES])
-        fs.mount()
-        try:
-            with fs.open(path, "rb") as file:
-                return bytes(file.read())
-        except FileNotFoundError:
-            return None
+        flash = self.flash_path.read_bytes()
+        return flash_files.read_file(flash, path) if path in flash_files.list_files(flash) else None

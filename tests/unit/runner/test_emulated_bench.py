@@ -42,13 +42,13 @@ def test_the_corrections_undo_the_emulated_meters_own_error(tmp_path):
     assert corrections == {"voltage": -0.05, "current": -0.05, "power": -0.1, "angle": 0.0}
 
 
-def bench_of(plant, tmp_path, shipped):
+def bench_of(plant, tmp_path, shipped, backend="unix"):
     path = tmp_path / "plant.json"
     path.write_text(json.dumps(plant))
     station = load_station(shipped)
     assert station.emulated_bench is not None
     bench = dataclasses.replace(station.emulated_bench, plant=path)
-    return bench_config(station, bench, BenchClock(), "unix")
+    return bench_config(station, bench, BenchClock(), backend)
 
 
 @pytest.fixture
@@ -90,6 +90,25 @@ def test_faults_of_plant_unit_and_instruments_are_taken_over(tmp_path, shipped):
 def test_a_fault_that_nothing_can_have_is_refused(tmp_path, shipped, plant):
     with pytest.raises(UsageError, match=r"plant\.json: nothing on the bench has the fault"):
         bench_of(plant, tmp_path, shipped)
+
+
+def test_a_unit_from_the_field_is_taken_over_with_its_quirks(tmp_path, shipped):
+    config = bench_of({"units": [{"profile": "original", "quirks": ["pga_x4"]}]}, tmp_path, shipped)
+    assert (config.units[0].profile, config.units[0].quirks) == ("original", ("pga_x4",))
+    assert bench_of({}, tmp_path, shipped).units[0].profile == "blank"
+
+
+@pytest.mark.parametrize(
+    ("unit", "backend", "words"),
+    [
+        ({"profile": "foreign"}, "unix", "no unit of the profile 'foreign'"),
+        ({"profile": "original", "quirks": ["colour"]}, "unix", "no unit has the quirk 'colour'"),
+        ({"profile": "original"}, "rp2040", "runs on the back end unix"),
+    ],
+)
+def test_a_unit_that_the_bench_cannot_make_is_refused(tmp_path, shipped, unit, backend, words):
+    with pytest.raises(UsageError, match=words):
+        bench_of({"units": [unit]}, tmp_path, shipped, backend)
 
 
 def test_the_shipped_station_names_the_certificates_that_its_bench_issues(shipped):

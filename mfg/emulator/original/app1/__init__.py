@@ -1,0 +1,1 @@
+"""The application with the original interface; see app.py."""
