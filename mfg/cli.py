@@ -12,6 +12,7 @@ from typing import IO, cast
 from rich.console import Console
 
 from mfg.commands.run_arguments import add_run_arguments
+from mfg.commands.unit_arguments import add_unit
 from mfg.errors import DutError, MfgError, UsageError
 from mfg.runner.lasting_stream import LastingStream
 from mfg.version import __version__
@@ -131,12 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mfg {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--station", type=Path, default=Path("station.yaml"), metavar="FILE", help="default: station.yaml"
-    )
+    common = _station_argument(Path("station.yaml"))
+    # An action's own default would win over what was given before the action.
+    inner = _station_argument(argparse.SUPPRESS)
 
-    def add(name: str, help_text: str, command: Command) -> argparse.ArgumentParser:
+    def add(name: str, help_text: str, command: Command | None = None) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name, help=help_text, description=help_text, parents=[common], epilog=EXIT_CODES
         )
@@ -144,8 +144,9 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     add_run_arguments(add("run", "test and calibrate one unit", _run))
-    _add_actions(add("bench", "the emulated bench by hand", _bench), common)
-    _add_images(add("firmware", "the UF2 images of this station", _firmware), common)
+    _add_actions(add("bench", "the emulated bench by hand", _bench), inner)
+    add_unit(add("unit", "engineering jobs on a running unit"), inner)
+    _add_images(add("firmware", "the UF2 images of this station", _firmware), inner)
     add("doctor", "check everything that a run needs", _doctor)
     add("recover", "make the bench safe and close the runs that were killed", _recover)
     add("list", "list the runs on record", _list)
@@ -167,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
 def _add_kept(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--head", default="", metavar="SHA256", help="a head that was kept elsewhere")
     sub.add_argument("--key", default="", metavar="PUBLIC", help="the station's public key, kept elsewhere")
+
+
+def _station_argument(default: object) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--station", type=Path, default=default, metavar="FILE", help="default: station.yaml")
+    return parser
 
 
 def _add_actions(bench: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

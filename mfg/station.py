@@ -178,6 +178,7 @@ class Station:
     images_folder: Path
     erase_image: str
     micropython_image: str
+    discovery_targets: tuple[Endpoint, ...]  # asked for units besides the slots' own addresses
     certificates: Path | None  # of the instruments, see certificates.py; None: there are none
     emulated_bench: EmulatedBench | None
 
@@ -339,6 +340,7 @@ _SCHEMA = {
     ),
     "records": Key("map", keys={"folder": Key(str, form=_TEXT), "key_folder": Key(str, default=_NO_PATH)}),
     "images": Key("map", keys={"folder": Key(str), "erase": Key(str), "micropython": Key(str)}),
+    "discovery_targets": Key("list", items=Key(str, form=_HOST_AND_PORT), default=[]),
     "certificates": Key(str, default=_NO_PATH),
     "emulated_bench": Key(
         "map",
@@ -407,6 +409,7 @@ def load_station(path: Path) -> Station:
         images_folder=folder / data["images"]["folder"],
         erase_image=data["images"]["erase"],
         micropython_image=data["images"]["micropython"],
+        discovery_targets=tuple(Endpoint.parse(text) for text in data["discovery_targets"]),
         certificates=folder / data["certificates"] if data["certificates"] else None,
         emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
     )

@@ -20,6 +20,11 @@ class LastingStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    @property
+    def gone(self) -> bool:
+        """Whether the terminal has gone, as the last write or flush found it."""
+        return self._gone
+
     def write(self, text: str) -> int:
         """Write, or do nothing once the terminal is gone."""
         if not self._gone:

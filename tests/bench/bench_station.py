@@ -87,11 +87,17 @@ class BenchStation:
         plant_faults=(),
         backend="unix",
         unit=None,
+        units=(),
         **plant,
     ):
+        """Make the station.
+
+        Args:
+            units: More units than the one of slot 1, each in a slot of its own.
+        """
         self.folder = folder
         self.path = folder / "station.yaml"
-        ports = iter(quiet_ports(9))
+        ports = iter(quiet_ports(9 + 3 * len(units)))
         content = yaml.safe_load((ROOT / "station.yaml").read_text())
         route = {"http": f"127.0.0.1:{next(ports)}", "discovery": f"127.0.0.1:{next(ports)}"}
         content["slots"][0]["address_map"] = {"10.0.0.2": route}
@@ -111,12 +117,30 @@ class BenchStation:
         # In wall time as long as at factor 1: the machine's stalls do not get shorter with the clock.
         watchdog_s = content["power_switch"]["watchdog_s"] * factor
         content["power_switch"]["watchdog_s"] = min(watchdog_s, LONGEST_WATCHDOG_S)
+        self.unit_ports = [self.unit_port]
+        for number in range(2, 2 + len(units)):
+            self._add_slot(content, number, ports)
         self.content = content
         self.write()
         unit = dataclasses.replace(unit or typical_unit(seed, 1), faults=tuple(faults))
-        config = dataclasses.replace(BenchConfig(), units=(unit,), faults=tuple(plant_faults), **plant)
+        config = dataclasses.replace(BenchConfig(), units=(unit, *units), faults=tuple(plant_faults), **plant)
         instruments = dataclasses.replace(config.instruments, faults=tuple(instrument_faults))
         dataclasses.replace(config, instruments=instruments).write(folder / "plant.json")
+
+    def _add_slot(self, content, number, ports):
+        route = {"http": f"127.0.0.1:{next(ports)}", "discovery": f"127.0.0.1:{next(ports)}"}
+        folder = f".bench/unit{number}"
+        content["slots"].append(
+            {
+                "number": number,
+                "serial_port": {"path": f"{folder}/ttyACM0"},
+                "drive_roots": [f"{folder}/media"],
+                "supply_channel": 10 + number,
+                "address_map": {f"10.0.0.{number + 1}": route},
+            }
+        )
+        self.unit_ports.append(next(ports))
+        content["emulated_bench"]["unit_control_ports"] = self.unit_ports
 
     def write(self):
         self.path.write_text(yaml.safe_dump(self.content, sort_keys=False))
