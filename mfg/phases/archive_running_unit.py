@@ -19,12 +19,13 @@ def archive_running_unit(test: htf.TestApi, traveller: TravellerPlug, unit: Unit
     they can be put back.
     """
     sheet = traveller.sheet
-    sheet.old_files = stored_files(unit.api, sheet.features)
-    for name, content in sheet.old_files.items():
+    held = stored_files(unit.api, sheet.features)
+    for name, content in held.items():
         sheet.keep(f"archive_{name}", content)
+    sheet.old_files = held
     sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(unit.api.config()))
-    test.measurements["kept_files"] = len(sheet.old_files) + 1
-    test.measurements["calibration_before"] = _state(sheet.old_files)
+    test.measurements["kept_files"] = len(held) + 1
+    test.measurements["calibration_before"] = _state(held)
 
 
 def _state(files: dict[str, bytes]) -> str:

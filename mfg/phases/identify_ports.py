@@ -45,7 +45,8 @@ def identify_ports(
 ) -> None:
     """Write nominal gains; with the identification conductor alone port k must read k times its current.
 
-    Needs: the load off. Leaves: nominal gains, no offsets and no phases in force, both conductors off.
+    Needs: the load off. Leaves: nominal gains, no offsets and no phases in force at the ports under test, the
+    other ports as they were; both conductors off.
     """
     sheet = traveller.sheet
     station = unit.slot_context.station
@@ -112,12 +113,13 @@ def _order(dwell: Dwell, ports: tuple[int, ...]) -> str:
 
 
 def _nominal(sheet: Traveller) -> dict[str, int]:
-    """Return what an unadjusted unit holds: nominal gains, and nothing that corrects anything."""
-    values: dict[str, int] = {f"CT{port}_IGAIN": NOMINAL_CURRENT_GAINS[PGA] for port in PORTS}
-    values |= {f"CT{port}_IOFFSET": 0 for port in PORTS}
+    """Return what the ports under test hold unadjusted: nominal gains, and nothing that corrects anything."""
+    values: dict[str, int] = {f"CT{port}_IGAIN": NOMINAL_CURRENT_GAINS[PGA] for port in sheet.ports}
+    values |= {f"CT{port}_IOFFSET": 0 for port in sheet.ports}
     for chip in ("CS0", "CS4"):
         values[f"{chip}_VOLTAGE_GAIN"] = NOMINAL_VOLTAGE_GAIN
         values[f"{chip}_VOLTAGE_OFFSET"] = 0
     if PHASE_FEATURE in sheet.features:
-        values |= {f"CT{port}_PHASE": 0 for port in PORTS} | {f"CT{port}_PGAIN": 0 for port in PORTS}
+        for port in sheet.ports:
+            values |= {f"CT{port}_PHASE": 0, f"CT{port}_PGAIN": 0}
     return values

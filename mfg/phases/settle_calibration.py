@@ -29,8 +29,11 @@ def settle_calibration(
     force at the next power-up.
     """
     sheet = traveller.sheet
-    proved = sheet.proved_files
-    wanted = sheet.old_files if proved is None else proved
+    proved, old = sheet.proved_files, sheet.old_files
+    if old is None:  # nothing is written before the archive is made
+        test.measurements["calibration_after"] = OLD
+        return
+    wanted = old if proved is None else proved
     try:
         held = stored_files(unit.api, sheet.features)
         if held != wanted:
@@ -39,7 +42,7 @@ def settle_calibration(
     except (DutError, FixtureError) as error:
         test.logger.warning("the unit does not answer over the network: %s", error)
         held = _over_usb(sheet, port, wanted)
-    test.measurements["calibration_after"] = _state(held, sheet.old_files, proved)
+    test.measurements["calibration_after"] = _state(held, old, proved)
 
 
 def _state(held: Mapping[str, bytes], old: Mapping[str, bytes], proved: Mapping[str, bytes] | None) -> str:

@@ -6,12 +6,13 @@ import getpass
 import os
 import stat
 import sys
-import tomllib
 from pathlib import Path
 
 from mfg.errors import UsageError
 from mfg.station import Station, WifiCredentials
+from mfg.untrusted import parse_toml, read_bounded
 
+FILE_LIMIT_BYTES = 4096
 _FORM = 'It must hold ssid = "…" and passphrase = "…".'
 
 
@@ -27,8 +28,8 @@ def wifi_credentials(station: Station) -> WifiCredentials:
         return _asked(station)
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = read_bounded(path, FILE_LIMIT_BYTES)
+    except (OSError, ValueError) as error:
         raise UsageError(f"The WiFi credentials {path} cannot be read: {error}.", _FORM) from error
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(
@@ -36,8 +37,8 @@ def wifi_credentials(station: Station) -> WifiCredentials:
             f"Run: chmod 600 {path}",
         )
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(content)
+    except ValueError as error:
         raise UsageError(f"The WiFi credentials {path} are not TOML.", _FORM) from error
     return _checked(data.get("ssid"), data.get("passphrase"), str(path))
 

@@ -17,13 +17,15 @@ from mfg.clock import BenchClock
 from mfg.errors import MfgError, StationError, UsageError
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
+from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.plans.ct6 import recovery_plan
 from mfg.records.chain import RecordChain
+from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
 from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
 from mfg.records.index import RecordIndex
-from mfg.records.journal import STORE, Journal, Story, read_journal
+from mfg.records.journal import ERASE, STORE, Journal, Story, read_journal
 from mfg.records.labels import parse_serial_code
-from mfg.records.record import INTERRUPTED, PhaseEntry
+from mfg.records.record import INTERRUPTED, PASS, PhaseEntry
 from mfg.records.run_context import RunContext, build_record
 from mfg.records.run_folder import PRIVATE, RunFolder, StoredFile
 from mfg.runner.binding import RunCalls, new_traveller, plug_binder
@@ -39,6 +41,7 @@ from mfg.station import SlotContext, Station, WifiCredentials
 from mfg.version import __version__
 
 AGAIN = "Start the unit again: its test begins from the beginning."
+ARCHIVED = archive_running_unit.name  # from then on it is known what a running unit had
 _UNKNOWN_SHA256 = "0" * 64
 
 
@@ -136,7 +139,7 @@ def _archive(
         archived.files.append(folder.write(name, data, name, PRIVATE))
         return folder.file(name).read_bytes()
 
-    sheet = _traveller(station, limits, story, keep, display)
+    sheet = _traveller(station, limits, story, folder, keep, display)
     plan = recovery_plan(limits, plug_binder(SlotContext(station, slots[0], clock), sheet, None))
     check_plan(plan)
     execution = execute(plan, stop, lambda _record, _running: None, lambda: display.working(WATCHED_WALL_S))
@@ -155,7 +158,22 @@ def _archive(
     return archived
 
 
-def _traveller(station: Station, limits: LimitSet, story: Story, keep: Any, display: Display) -> Traveller:
+def _archived_calibration(folder: RunFolder, story: Story) -> dict[str, bytes]:
+    """Return the calibration files that the killed run had archived, as far as they are as it kept them."""
+    kept = {entry["name"]: entry for entry in story.files}
+    found = {}
+    for name in (FACTORY_NAME, CALIBRATION_NAME):
+        entry = kept.get(f"archive_{name}")
+        if entry is not None:
+            content = folder.file(entry["file"]).read_bytes()
+            if hashlib.sha256(content).hexdigest() == entry["sha256"]:
+                found[name] = content
+    return found
+
+
+def _traveller(
+    station: Station, limits: LimitSet, story: Story, folder: RunFolder, keep: Any, display: Display
+) -> Traveller:
     def refuse(*_arguments: object) -> Any:
         raise StationError("A recovery neither claims nor changes anything.")
 
@@ -168,6 +186,9 @@ def _traveller(station: Station, limits: LimitSet, story: Story, keep: Any, disp
     )
     sheet.mac = str(story.unit.get("mac", ""))
     sheet.storing_interrupted = STORE in story.acts
+    archived = any(phase["name"] == ARCHIVED and phase["outcome"] == PASS for phase in story.phases)
+    if archived and ERASE not in story.acts:  # after an erase the unit starts again from the beginning
+        sheet.old_files = _archived_calibration(folder, story)
     return sheet
 
 

@@ -42,6 +42,7 @@ def traveller(**sheet: Any) -> Any:
         "stored_files": {},
         "adjusted": {},
         "features": frozenset({"phase"}),
+        "unit_started_s": None,
         "about_to": lambda _act: None,
         "report_progress": lambda *_what: None,
         "deadline_s": lambda _name: 5.0,

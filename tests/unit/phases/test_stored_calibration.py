@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from phase_fakes import call, traveller
 
+from mfg.clock import BenchClock
 from mfg.errors import FixtureError
 from mfg.fixtures.unit_config import HeldValues
 from mfg.phases.archive_unit import archive_unit
@@ -48,12 +49,15 @@ class Unit:
     def get_file(self, path: str) -> str:
         return self.files[path[1:]].decode()
 
+    def uptime_s(self) -> float:
+        return 30.0
+
     def reset_wifi(self) -> None:
         self.values["WIFI"] = {"WIFI_CFG": 0, "SSID": "YDEV"}
 
 
 def api(unit: Any) -> Any:
-    return SimpleNamespace(api=unit)
+    return SimpleNamespace(api=unit, slot_context=SimpleNamespace(clock=BenchClock()))
 
 
 class TestStoringACalibration:

@@ -53,7 +53,7 @@ class TestFromAFile:
         [
             ("ssid: test\n", "are not TOML"),
             ('passphrase = "top-secret\n', "are not TOML"),
-            (b"ssid = '\xff'\n", "cannot be read"),
+            (b"ssid = '\xff'\n", "are not TOML"),
             ('ssid = "test-network"\n', "no ssid or no passphrase"),
             ('passphrase = "top-secret"\n', "no ssid or no passphrase"),
             ('ssid = "test-network"\npassphrase = 12345678\n', "no ssid or no passphrase"),
