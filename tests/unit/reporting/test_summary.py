@@ -42,6 +42,15 @@ def add(index: RecordIndex, make_record: Make, minute: int, unit: int, outcome: 
     index.add(record, index.root / (record["serial_number"] or "unidentified") / record["run_id"])
 
 
+def test_a_job_on_a_running_unit_is_no_test_of_it(index: RecordIndex, make_record: Make):
+    add(index, make_record, 1, 1, "FAIL")
+    add(index, make_record, 2, 1, "PASS", mode="power-cycle")
+    add(index, make_record, 3, 2, "PASS", mode="restore")
+    found = summarize(index)
+    assert (found.runs, found.units, found.first_pass, found.passed_units) == (3, 1, 0, 0)
+    assert found.median_s is None
+
+
 def as_text(index: RecordIndex, include_emulated: bool = False) -> str:
     console = Console(file=io.StringIO(), width=100)
     console.print(summary_table(summarize(index, include_emulated)))
