@@ -14,6 +14,7 @@ from mfg.errors import UsageError
 from mfg.fixtures.unit_files import UnitFiles
 from mfg.records.factory_file import mask_secrets
 from mfg.records.run_folder import write_atomic
+from mfg.untrusted import parse_json
 
 
 def list_paths(console: Console, station_path: Path, wanted: Wanted, folder: str) -> int:
@@ -86,7 +87,7 @@ def _change(console: Console, station_path: Path, wanted: Wanted, change: Callab
 def _masked(text: str) -> str:
     """Mask the secrets of a configuration; any other text stays as it is."""
     try:
-        data = json.loads(text)
+        data = parse_json(text.encode())
     except ValueError:
         return text
     masked = mask_secrets(data)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_station import BenchStation
-from original_interface import copied_firmware, with_defaults
+from changed_firmware import copied_firmware, with_addition
 from small_disk import on_a_small_disk
 
 from mfg.emulator.config import InstrumentsConfig
@@ -165,7 +165,9 @@ def _truncated_image() -> Act:
 
 def _names_with_html() -> Act:
     def arguments(station: BenchStation) -> tuple[str, ...]:
-        firmware = with_defaults(copied_firmware(station.folder), {"CTn_NAME": HTML_NAME})
+        row = f'("CTn_NAME", {HTML_NAME!r}, 0, 64, SETTABLE)'
+        changed = f'\n\nROWS = tuple([{row} if row[0] == "CTn_NAME" else row for row in ROWS])\n'
+        firmware = with_addition(copied_firmware(station.folder), "schema.py", changed)
         return ("--firmware", str(firmware))
 
     return Act(arguments=arguments, forbidden=HTML_NAME)

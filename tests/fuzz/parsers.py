@@ -26,7 +26,7 @@ with atheris.instrument_imports(include=["mfg", "yaml", "tomllib"]):
     import test_dut_answers_with_any_input as dut
     import uf2_builder
     from any_input import read_or_refuse
-    from conftest import build_calibrated_record
+    from record_builder import build_calibrated_record
     from test_certificates_with_any_input import GOOD as CERTIFICATES
     from test_factory_file import good as factory_values
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from any_input import EVIL_TEXTS, broken_bytes, json_documents, one_in, read_or_refuse
-from conftest import build_calibrated_record, build_record
 from hypothesis import given
 from hypothesis import strategies as st
+from record_builder import build_calibrated_record, build_record
 
 from mfg.errors import DutError, StationError, UsageError
 from mfg.records.index import INDEX_FILE, RecordIndex, rebuild_index

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from any_input import EVIL_TEXTS, json_documents, one_in
-from conftest import build_calibrated_record, build_record
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from record_builder import build_calibrated_record, build_record
 
 from mfg.errors import StationError
 from mfg.records.index import RecordIndex
