@@ -52,9 +52,9 @@ def tests(session: nox.Session) -> None:
         return
     coverage = [f"--cov={package}" for package in FULLY_COVERED]
     whole = ["--cov-branch", "--cov-fail-under=100", "--cov-report=term"]
-    session.run("pytest", "-n", "2", "tests/unit", "tests/faults", *coverage, *whole)
-    # Most of a bench test waits for bench time: three fit on two cores.
-    session.run("pytest", "-n", "3", "tests/bench", "tests/hardware")
+    # Half of the time a test waits, for a virtual machine or for bench time: four fit on two cores.
+    session.run("pytest", "-n", "4", "tests/unit", "tests/faults", *coverage, *whole)
+    session.run("pytest", "-n", "4", "tests/bench", "tests/hardware")
 
 
 @nox.session

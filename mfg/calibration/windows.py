@@ -24,6 +24,9 @@ PORT_RATIOS_LIMIT_PCT = 3.0  # inside one unit
 FREQUENCY_LIMIT_HZ = 1.0
 REPEATED_READINGS_LIMIT = 1  # a meter with five digits may give one reading twice
 OUTLIER_FACTOR = 6.0
+# A stale window is from before a load or a gain was changed, by a percent at least. What the tail of a
+# settling load does to the first one is a tenth of that, an eighth of it in the mean; scatter bounds it too.
+FIRST_WINDOW_LIMIT_PPM = 1000.0
 CT6_PORTS = 6
 LEAST_PORTS = 3  # two may be off alike by chance
 COMMON_SCALE_LIMIT_PCT = 8.0  # an unadjusted unit's ports are within 5 % (ct6-interface 7.4)
@@ -174,7 +177,7 @@ def check_scatter(
 
 
 def check_first_window(
-    ratios_by_port: Mapping[int, Sequence[float]], limit_ppm: float = SCATTER_LIMIT_PPM
+    ratios_by_port: Mapping[int, Sequence[float]], limit_ppm: float = FIRST_WINDOW_LIMIT_PPM
 ) -> Finding | None:
     """Find a first window that does not belong to the others: stale, or before the load had settled.
 

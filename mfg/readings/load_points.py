@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mfg.calibration.pairing import Sample
 from mfg.calibration.windows import (
+    FIRST_WINDOW_LIMIT_PPM,
     SCATTER_LIMIT_PPM,
     Finding,
     StopRule,
@@ -106,7 +107,7 @@ class LoadBench:
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
                 lambda: check_currents_there(later),
-                lambda: check_first_window(ratios(), believable_ppm),
+                lambda: check_first_window(ratios(), max(believable_ppm, FIRST_WINDOW_LIMIT_PPM)),
                 lambda: check_scatter(ratios(), believable_ppm),
                 lambda: check_load_angle(dwell.reference_angle_deg, angle_deg),
             ]

@@ -106,11 +106,11 @@ def test_a_load_that_stays_on_is_measured_by_the_teardown(tmp_path):
 
 def test_a_supply_that_stays_on_is_said_before_what_is_wrong_with_the_unit(tmp_path):
     station = BenchStation(
-        tmp_path, instrument_faults=["supply_stuck_on"], faults=["two_drives"], factor=WITHOUT_FIRMWARE
+        tmp_path, instrument_faults=["supply_stuck_on"], faults=["drive_read_only"], factor=WITHOUT_FIRMWARE
     )
     ended = station.run("--no-cal")
     assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
-    assert ended.bad_phases() == ["switch_supply_on", "switch_supply_off"]
+    assert ended.bad_phases() == ["erase_flash", "switch_supply_off"]
     assert ended.value("switch_supply_off", "supply_off_v") > 9
     assert ended.record["outcome_reasons"][0].startswith("The bench was not proved to be off")
     assert ended.record["next_action"].startswith("Do not touch the bench: switch it off at the mains")

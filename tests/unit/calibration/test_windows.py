@@ -122,6 +122,10 @@ def test_a_scatter_beyond_the_limit_is_found():
     assert "port 2" in finding.message
 
 
+def test_the_tail_of_a_settling_load_is_no_stale_window():
+    assert check_first_window({1: [1.0009, *ratios(8, 50)]}) is None
+
+
 def test_a_stale_first_window_is_found():
     later = ratios(8, 50)
     assert check_first_window({1: [1.0, *later]}) is None
