@@ -181,6 +181,7 @@ class Station:
     discovery_targets: tuple[Endpoint, ...]  # asked for units besides the slots' own addresses
     certificates: Path | None  # of the instruments, see certificates.py; None: there are none
     emulated_bench: EmulatedBench | None
+    unit_keeps_time: bool = True  # an emulated RP2040's clock falls behind while it is busy
 
     @property
     def emulated(self) -> bool:

@@ -38,6 +38,7 @@ class AccessPoint:
     ssid: str
     passphrase: str
     refusing: bool = False  # it rejects every join
+    joining: bool = False  # a join under way is not told from here: no brown-out at it on this back end
 
 
 class AccessPointRadio(GSPIBus):

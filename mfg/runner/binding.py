@@ -88,6 +88,7 @@ def new_traveller(
         last_scanned=request.last_scanned,
         erase_calibrated=request.erase_calibrated,
         address=request.mode.address,
+        unit_keeps_time=station.unit_keeps_time,
         cycles=request.mode.cycles,
         forced_by=request.mode.forced_by,
         find_calibration=calibration_finder(station, request.mode),

@@ -128,6 +128,7 @@ def _station(job: Message) -> Station:
         images_folder=Path(images["folder"]),
         erase_image=images["erase"],
         micropython_image=images["micropython"],
+        unit_keeps_time=bool(job["unit_keeps_time"]),
     )
 
 

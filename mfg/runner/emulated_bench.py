@@ -158,6 +158,7 @@ def station_on(station: Station, backend: str) -> Station:
         erase_image=erase,
         micropython_image=micropython,
         images_folder=folder or station.images_folder,
+        unit_keeps_time=backend != "rp2040",
     )
 
 

@@ -188,6 +188,7 @@ class Supervisor:
                 "erase": station.erase_image,
                 "micropython": station.micropython_image,
             },
+            "unit_keeps_time": station.unit_keeps_time,
             "limits": str(self._limits_file),
             "clock": str(self._clock),
             **content,

@@ -212,7 +212,9 @@ def _store_locked() -> Act:
     held: list[sqlite3.Connection] = []
 
     def lock(station: BenchStation) -> None:
-        connection = sqlite3.connect(_records(station) / "index.sqlite", isolation_level=None)
+        connection = sqlite3.connect(
+            _records(station) / "index.sqlite", isolation_level=None, check_same_thread=False
+        )
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         held.append(connection)

@@ -43,6 +43,7 @@ def traveller(**sheet: Any) -> Any:
         "adjusted": {},
         "features": frozenset({"phase"}),
         "unit_started_s": None,
+        "unit_keeps_time": True,
         "about_to": lambda _act: None,
         "report_progress": lambda *_what: None,
         "deadline_s": lambda _name: 5.0,
