@@ -16,6 +16,7 @@ PEERS = ["amqtt>=0.11,<1", "rshell==0.0.36", "pyroute2>=0.9,<1"]
 STUBS = ["types-PyYAML", "types-pyserial", "pandas-stubs"]
 # The pure parts: every branch of what can reject a unit is tested.
 FULLY_COVERED = ["mfg.calibration", "mfg.limits"]
+COVERING = ["tests/unit/calibration", "tests/unit/limits"]
 
 
 @nox.session
@@ -52,8 +53,10 @@ def tests(session: nox.Session) -> None:
         return
     coverage = [f"--cov={package}" for package in FULLY_COVERED]
     whole = ["--cov-branch", "--cov-fail-under=100", "--cov-report=term"]
-    # Half of the time a test waits, for a virtual machine or for bench time: four fit on two cores.
-    session.run("pytest", "-n", "4", "tests/unit", "tests/faults", *coverage, *whole)
+    session.run("pytest", "-n", "2", *COVERING, *coverage, *whole)
+    # Half of the time the others wait, for a virtual machine or for bench time.
+    others = [f"--ignore={folder}" for folder in COVERING]
+    session.run("pytest", "-n", "3", "tests/unit", "tests/faults", *others)
     session.run("pytest", "-n", "4", "tests/bench", "tests/hardware")
 
 

@@ -246,7 +246,7 @@ class RecordIndex:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # a damaged file is quoted in its own message
             raise _store_error(self.path, error) from error
 
     @contextlib.contextmanager

@@ -20,7 +20,8 @@ _write_whole = write_together
 def _write_half(contents):
     if len(contents) == 1:
         return _write_whole(contents)
-    path, text = contents[0]
+    path, parts = contents[0]
+    text = "".join(parts)
     with open(path, "w") as file:
         file.write(text[: len(text) // 2])
 

@@ -35,7 +35,7 @@ class Unit:
 @pytest.fixture
 def started():
     clock = Clock()
-    unit, sheet = Unit(clock), SimpleNamespace(unit_started_s=0.0)
+    unit, sheet = Unit(clock), SimpleNamespace(unit_started_s=0.0, unit_keeps_time=True)
     clock.t_s += 4.7
     note_start(sheet, unit, clock)
     return sheet, unit, clock
@@ -59,7 +59,7 @@ def test_a_unit_that_restarted_is_rejected_with_both_times(started):
 
 def test_a_unit_that_ran_already_is_followed_from_the_first_question_on(started):
     _sheet, unit, clock = started
-    sheet = SimpleNamespace(unit_started_s=None)
+    sheet = SimpleNamespace(unit_started_s=None, unit_keeps_time=True)
     clock.t_s += 500.0
     require_no_restart(sheet, unit, clock)
     clock.t_s += 20.0
@@ -93,8 +93,14 @@ def repl_of(earliest_s):
 
 
 def test_a_chip_that_restarted_before_the_firmware_was_loaded_is_rejected():
-    sheet = SimpleNamespace(chip_started_s=100.0)
+    sheet = SimpleNamespace(chip_started_s=100.0, unit_keeps_time=True)
     require_chip_ran_on(sheet, repl_of(99.7))
     require_chip_ran_on(sheet, repl_of(100.02))
     with pytest.raises(DutError, match=r"restarted by itself, 1\.4 s after its start"):
         require_chip_ran_on(sheet, repl_of(101.4))
+
+
+def test_a_unit_that_keeps_no_time_is_not_judged_by_it():
+    sheet = SimpleNamespace(unit_started_s=0.0, chip_started_s=0.0, unit_keeps_time=False)
+    require_no_restart(sheet, None, None)
+    require_chip_ran_on(sheet, None)
