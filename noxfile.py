@@ -57,7 +57,7 @@ def tests(session: nox.Session) -> None:
     # Half of the time the others wait, for a virtual machine or for bench time.
     others = [f"--ignore={folder}" for folder in COVERING]
     session.run("pytest", "-n", "3", "tests/unit", "tests/faults", *others)
-    session.run("pytest", "-n", "4", "tests/bench", "tests/hardware")
+    session.run("pytest", "-n", "3", "tests/bench", "tests/hardware")
 
 
 @nox.session
