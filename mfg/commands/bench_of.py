@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mfg.clock import BenchClock
 from mfg.errors import UsageError
-from mfg.fixtures.operator import EmulatedFrontEnd, FrontEnd, TerminalFrontEnd
+from mfg.fixtures.front_end import EmulatedFrontEnd, FrontEnd, TerminalFrontEnd
 from mfg.runner.emulated_bench import running_bench
 from mfg.station import Station
 

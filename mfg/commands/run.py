@@ -17,7 +17,7 @@ from mfg.records.outcomes import EXIT_CODES
 from mfg.records.run_folder import write_atomic
 from mfg.runner.credentials import wifi_credentials
 from mfg.runner.request import RunRequest
-from mfg.runner.session import RunResult
+from mfg.runner.result import RunResult
 from mfg.runner.signals import stop_requested
 from mfg.runner.supervisor import Supervisor
 from mfg.runner.terminal import TerminalDisplay, show_verdict

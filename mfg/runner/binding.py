@@ -11,8 +11,9 @@ import openhtf as htf
 from mfg.data_files import data_file, data_folder
 from mfg.errors import StationError
 from mfg.fixtures import plugs
+from mfg.fixtures.front_end import FrontEnd
 from mfg.fixtures.image_manifest import ROLE_ERASE, ROLE_MICROPYTHON, ImageEntry, read_manifest
-from mfg.fixtures.operator import FrontEnd, OperatorPlug
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
 from mfg.plans.plan import BindPlugs

@@ -34,8 +34,8 @@ from mfg.runner.guard import OFF_AT_THE_MAINS
 from mfg.runner.locks import RunLocks
 from mfg.runner.log import RunLog
 from mfg.runner.request import RunRequest
+from mfg.runner.result import STORING_WALL_S, WATCHED_WALL_S, Display
 from mfg.runner.run_facts import known_at_begin, known_of_unit
-from mfg.runner.session import STORING_WALL_S, WATCHED_WALL_S, Display
 from mfg.runner.storing import finish, put_on_record
 from mfg.station import SlotContext, Station, WifiCredentials
 from mfg.version import __version__

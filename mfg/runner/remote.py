@@ -11,7 +11,7 @@ from typing import Any
 
 from mfg.clock import BenchClock
 from mfg.errors import StationError
-from mfg.fixtures.operator import Question
+from mfg.fixtures.front_end import Question
 from mfg.runner.line import Line, Message
 
 BEAT_WALL_S = 0.2

@@ -7,17 +7,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from openhtf.core import test_record as htf_record
 
 from mfg.certificates import REFERENCE_METER, Certificate
 from mfg.clock import BenchClock
 from mfg.errors import StationError
-from mfg.fixtures.operator import FrontEnd
+from mfg.fixtures.front_end import FrontEnd
 from mfg.limits import LimitSet
 from mfg.plans.ct6 import ct6_plan
 from mfg.plans.plan import Plan
@@ -32,7 +31,7 @@ from mfg.records.from_openhtf import (
 from mfg.records.index import RecordIndex
 from mfg.records.journal import ACT, ERASE, KEPT, PHASE, Journal
 from mfg.records.labels import UNIT_FILES, parse_unit_label
-from mfg.records.record import PhaseEntry, Record
+from mfg.records.record import PhaseEntry
 from mfg.records.run_context import RunContext, build_record
 from mfg.records.run_folder import PRIVATE, PUBLIC, RunFolder, StoredFile, new_run_id
 from mfg.runner.binding import RunCalls, new_traveller, plug_binder
@@ -44,6 +43,7 @@ from mfg.runner.locks import RunLocks
 from mfg.runner.log import RunLog
 from mfg.runner.promise import expectation_of
 from mfg.runner.request import RunRequest
+from mfg.runner.result import STORING_WALL_S, WATCHED_WALL_S, Display, RunResult
 from mfg.runner.run_facts import (
     WINDOWS_FILE,
     facts_of_begin,
@@ -55,38 +55,7 @@ from mfg.runner.run_facts import (
 from mfg.runner.storing import put_on_record
 from mfg.station import SlotContext, Station, WifiCredentials
 
-WATCHED_WALL_S = 5.0  # a run that is not heard of for this long hangs
-STORING_WALL_S = 60.0  # a slow disk may take its time: the bench is off by then
-
 _LOG = logging.getLogger("mfg.runner")
-
-
-class Display(Protocol):
-    """What the runner tells the person at the station while a unit runs."""
-
-    def phase_started(self, case: int, name: str) -> None:
-        """A phase began."""
-
-    def phase_ended(self, case: int, name: str, outcome: str, seconds: float) -> None:
-        """A phase ended."""
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Something lengthy advanced."""
-
-    def run_began(self, run_id: str) -> None:
-        """The journal of the run is open."""
-
-    def working(self, within_s: float) -> None:
-        """The run is alive, and will be heard of again within this much wall time."""
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """A finished run: its record as stored, and where its evidence lies."""
-
-    record: Record
-    folder: Path
-    bench_s: float
 
 
 class UnitRun:

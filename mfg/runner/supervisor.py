@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Protocol, cast
 from mfg import errors
 from mfg.clock import BenchClock
 from mfg.errors import MfgError, StationError
-from mfg.fixtures.operator import FrontEnd
+from mfg.fixtures.front_end import FrontEnd
 from mfg.records.journal import JOURNAL_FOLDER
 from mfg.records.record import load_record
 from mfg.records.run_folder import RECORD_FILE
@@ -33,8 +33,8 @@ from mfg.runner.guard import judge_record
 from mfg.runner.line import Line, Message
 from mfg.runner.remote import question_from
 from mfg.runner.request import RunRequest
+from mfg.runner.result import RunResult
 from mfg.runner.safe_state import SafeState
-from mfg.runner.session import RunResult
 from mfg.station import Slot, Station, WifiCredentials
 
 START_WALL_S = 60.0  # from the start of the process to its first sign of life: nothing is on yet

@@ -21,7 +21,7 @@ from mfg.records.record import (
     PARTLY_CALIBRATED,
     PASS,
 )
-from mfg.runner.session import RunResult
+from mfg.runner.result import RunResult
 
 _COLOURS = {
     PASS: "white on green",

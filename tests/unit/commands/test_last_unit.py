@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from mfg.commands.run import with_last_unit
 from mfg.plans.mode import Mode
-from mfg.runner.session import RunRequest
+from mfg.runner.request import RunRequest
 
 REQUEST = RunRequest(
     mode=Mode(ports=(1, 2)),
