@@ -15,12 +15,13 @@ from pathlib import Path
 import yaml
 
 from mfg.emulator import flash_files
-from mfg.emulator.config import BenchConfig
+from mfg.emulator.config import BenchConfig, InstrumentsConfig
 from mfg.emulator.control import ControlClient
 from mfg.emulator.typical import typical_unit
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = ("--assembly", "ASY0398V03.2", "--serial", "SN00001823")
+PERFECT = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
 FLASH = Path(".bench", "unit1", "flash.bin")
 ADJUST, VERIFY = "adjust_registers", "verify_points"  # cases 12100 and 12200
 CHANNELS = ("supply", "load", "identification")

@@ -1,8 +1,16 @@
 """What several tests on the emulated bench share."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import filelock
 import pytest
-from bench_station import BenchStation
+from bench_station import PERFECT, BenchStation
+from secret_search import processes_of
+
+from mfg.emulator.typical import typical_unit
+
+PASSPHRASE = 'bench "only" p\\ss/phrase+5% <&>'  # every form that it may take differs from the plain one
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +25,28 @@ def calibrated(tmp_path_factory, worker_id):
             ended = station.run()
             assert ended.exit_code == 0, ended.output
     return station
+
+
+@pytest.fixture(scope="session")
+def passed(tmp_path_factory):
+    """One good unit, run once at real speed as a user would, and what the plant says of it afterwards.
+
+    Attributes: station; ended; passphrase of its WiFi; processes: argv and environment of all it ran;
+    all_off after the run; readings: truth and registers of each port, with the load on again.
+    """
+    unit = dataclasses.replace(typical_unit(7, 1), passphrase=PASSPHRASE)
+    station = BenchStation(tmp_path_factory.mktemp("passed"), instruments=PERFECT, unit=unit)
+    with station.bench() as bench:
+        with processes_of(station.folder) as processes:
+            ended = station.run()
+        assert ended.exit_code == 0, ended.output
+        all_off = station.all_off()
+        readings = station.settled_readings(bench)
+    return SimpleNamespace(
+        station=station,
+        ended=ended,
+        passphrase=PASSPHRASE,
+        processes=processes,
+        all_off=all_off,
+        readings=readings,
+    )

@@ -4,14 +4,13 @@ import csv
 import re
 
 import pytest
-from bench_station import BenchStation
+from bench_station import PERFECT, BenchStation
 
 from mfg.emulator.config import HEATERS, InstrumentsConfig
 from mfg.emulator.field_units import write_sources
 from mfg.emulator.quirks import USUAL
 
 CALIBRATION = ("adjust_registers", "verify_points")
-PERFECT = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
 
 
 def errors_pct(readings, quantity):
@@ -21,18 +20,8 @@ def errors_pct(readings, quantity):
     }
 
 
-@pytest.fixture(scope="module")
-def calibrated(tmp_path_factory):
-    """One good unit at real speed; the bench stays up to look at its registers."""
-    station = BenchStation(tmp_path_factory.mktemp("calibrated"), seed=11, instruments=PERFECT)
-    with station.bench() as bench:
-        ended = station.run()
-        assert ended.exit_code == 0, ended.output
-        yield station.settled_readings(bench), ended
-
-
-def test_voltage_current_and_power_are_true_by_the_plant(calibrated):
-    readings, _ended = calibrated
+def test_voltage_current_and_power_are_true_by_the_plant(passed):
+    readings = passed.readings
     for quantity, limit_pct in (("voltage_v", 0.05), ("current_a", 0.05), ("active_w", 0.1)):
         errors = errors_pct(readings, quantity)
         assert max(map(abs, errors.values())) < limit_pct, (quantity, errors)
@@ -43,8 +32,8 @@ def calibration_s(ended):
     return sum(ended.phase(name)["seconds"] for name in CALIBRATION)
 
 
-def test_zero_gain_write_and_verify_at_three_points_take_at_most_30_s_of_bench_time(calibrated):
-    assert calibration_s(calibrated[1]) <= 30.0
+def test_zero_gain_write_and_verify_at_three_points_take_at_most_30_s_of_bench_time(passed):
+    assert calibration_s(passed.ended) <= 30.0
 
 
 def test_with_heaters_they_take_at_most_60_s(tmp_path):
@@ -55,19 +44,19 @@ def test_with_heaters_they_take_at_most_60_s(tmp_path):
     assert ended.record["calibration"]["conditions"]["operating_state"] == "WiFi joined, display on"
 
 
-def test_the_operator_closes_the_jig_and_does_nothing_else_in_the_calibration(calibrated):
-    _readings, ended = calibrated
+def test_the_operator_closes_the_jig_and_does_nothing_else_in_the_calibration(passed):
+    ended = passed.ended
     log = (ended.folder / "log.txt").read_text()
     asked = re.findall(r'Displaying prompt \(\w+\): "(.*)", Expects', log)
     (before,) = [number for number, text in enumerate(asked) if text.startswith("Does the display show")]
     assert asked[before + 1 :] == ["Put the CTs of the unit in slot 1 around the bundle and close the jig."]
 
 
-def test_every_judged_value_carries_its_uncertainty_and_its_decision(calibrated):
+def test_every_judged_value_carries_its_uncertainty_and_its_decision(passed):
     entries = [
         entry
         for name in ("verify_points", "verify_stored")
-        for entry in calibrated[1].phase(name)["measurements"]
+        for entry in passed.ended.phase(name)["measurements"]
     ]
     judged = [entry for entry in entries if entry["name"].endswith(("_error_pct", "_error_deg"))]
     assert len(judged) == 6 * (3 * 3 + 1 + 3 + 1)
@@ -81,8 +70,8 @@ def test_every_judged_value_carries_its_uncertainty_and_its_decision(calibrated)
         assert {line["kind"] for line in found["budget"]} == {"A", "B"}
 
 
-def test_the_true_error_lies_inside_the_stated_uncertainty(calibrated):
-    readings, ended = calibrated
+def test_the_true_error_lies_inside_the_stated_uncertainty(passed):
+    readings, ended = passed.readings, passed.ended
     errors = errors_pct(readings, "current_a")
     for port, error in errors.items():
         entry = next(
@@ -93,16 +82,16 @@ def test_the_true_error_lies_inside_the_stated_uncertainty(calibrated):
         assert abs(entry["value"] - error) < entry["uncertainty"]["expanded"]
 
 
-def test_phase_angles_are_adjusted_and_stored(calibrated):
-    _readings, ended = calibrated
+def test_phase_angles_are_adjusted_and_stored(passed):
+    ended = passed.ended
     counts = [ended.value("adjust_registers", f"port{port}_phase_counts") for port in range(1, 7)]
     assert max(map(abs, counts)) > 20, counts  # the CTs lead by up to 1.5 degrees
     angles = [ended.value("verify_points", f"port{port}_high_phase_error_deg") for port in range(1, 7)]
     assert max(map(abs, angles)) < 0.02
 
 
-def test_windows_registers_and_conditions_are_on_record(calibrated):
-    _readings, ended = calibrated
+def test_windows_registers_and_conditions_are_on_record(passed):
+    ended = passed.ended
     facts = ended.record["calibration"]
     with (ended.folder / facts["windows_file"]).open() as file:
         rows = list(csv.DictReader(file))
@@ -115,8 +104,8 @@ def test_windows_registers_and_conditions_are_on_record(calibrated):
     assert facts["registers"]["CS4"]["0x62"] == ended.value("adjust_registers", "port1_igain_counts")
 
 
-def test_the_certificate_page_is_written(calibrated):
-    page = (calibrated[1].folder / "certificate.html").read_text()
+def test_the_certificate_page_is_written(passed):
+    page = (passed.ended.folder / "certificate.html").read_text()
     assert "SN00001823" in page
     assert "EMULATED" in page.upper()
 
@@ -125,7 +114,7 @@ def test_a_unit_with_the_original_interface_and_its_default_offsets_is_calibrate
     # Without what no calibration can mend: a voltage offset of its own on four ports, a LED that blinks.
     quirks = set(USUAL) - {"default_gains", "voltage_offset_split", "bluetooth_led_blinks"}
     firmware = write_sources(tmp_path / "firmware", quirks, version="4.0")
-    station = BenchStation(tmp_path, seed=12, instruments=PERFECT)
+    station = BenchStation(tmp_path, seed=12, factor=3, instruments=PERFECT)
     with station.bench() as bench:
         ended = station.run("--firmware", str(firmware))
         assert ended.exit_code == 0, ended.output

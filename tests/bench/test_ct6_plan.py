@@ -3,40 +3,22 @@
 That every fault is caught is proved by the coverage run in tests/faults.
 """
 
-import dataclasses
 import hashlib
 import json
 import stat
 
 import pytest
 from bench_station import FLASH, BenchStation
-from secret_search import PROCESSES, files_with, forms_in, processes_of
+from secret_search import PROCESSES, files_with, forms_in
 
-from mfg.emulator.config import InstrumentsConfig
-from mfg.emulator.typical import typical_unit
 from mfg.records.chain import RecordChain
 from mfg.records.run_folder import sha256_hex
 
 GOOD_ERROR_PCT = 0.1
-PASSPHRASE = 'bench "only" p\\ss/phrase+5% <&>'  # every form that it may take differs from the plain one
-
-
-@pytest.fixture(scope="module")
-def passed(tmp_path_factory):
-    """One good unit, run once as a user would; the bench stays up for the tests to look at the unit."""
-    perfect = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
-    unit = dataclasses.replace(typical_unit(7, 1), passphrase=PASSPHRASE)
-    station = BenchStation(tmp_path_factory.mktemp("passed"), instruments=perfect, unit=unit)
-    with station.bench() as bench:
-        with processes_of(station.folder) as station.processes:
-            ended = station.run()
-        assert ended.exit_code == 0, ended.output
-        all_off = station.all_off()
-        yield station, all_off, station.settled_readings(bench), ended
 
 
 def test_a_good_unit_passes_with_every_planned_phase(passed):
-    *_rest, ended = passed
+    ended = passed.ended
     assert ended.outcome == "PASS"
     cases = [phase["case"] for phase in ended.record["phases"]]
     assert {1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000, 11000, 12000, 13000, 14000} <= set(
@@ -47,12 +29,11 @@ def test_a_good_unit_passes_with_every_planned_phase(passed):
 
 
 def test_a_full_run_takes_at_most_75_s_of_bench_time(passed):
-    assert passed[-1].record["bench_seconds"] <= 75.0
+    assert passed.ended.record["bench_seconds"] <= 75.0
 
 
 def test_each_port_of_a_calibrated_unit_reads_the_plants_truth(passed):
-    _station, _all_off, readings, _ended = passed
-    for port, reading in readings.items():
+    for port, reading in passed.readings.items():
         assert reading["truth"] is not None, port
         for quantity in ("voltage_v", "current_a"):
             error_pct = (reading["registers"][quantity] / reading["truth"][quantity] - 1) * 100
@@ -61,7 +42,7 @@ def test_each_port_of_a_calibrated_unit_reads_the_plants_truth(passed):
 
 
 def test_the_factory_file_is_the_units_own_with_sixteen_keys(passed):
-    *_rest, ended = passed
+    ended = passed.ended
     (path,) = ended.folder.glob("ASY0398_V03.2000_SN00001823_*_factory.cfg")
     content = json.loads(path.read_text())
     assert len(content) == 16
@@ -72,26 +53,25 @@ def test_the_factory_file_is_the_units_own_with_sixteen_keys(passed):
 
 
 def test_nothing_that_a_run_wrote_or_showed_holds_the_wifi_passphrase(passed):
-    station, *_rest, ended = passed
+    station, ended = passed.station, passed.ended
     # Where it must be: at the station, in the emulated access point and in the memory of the emulated unit.
     known = {".bench/wifi.toml", ".bench/bench-config.json", "plant.json", FLASH.as_posix()}
-    found = files_with(station.folder, PASSPHRASE)
+    found = files_with(station.folder, passed.passphrase)
     assert set(found) <= known, found
     assert "JSON" in found[".bench/wifi.toml"]
-    assert forms_in(ended.output.encode(), PASSPHRASE) == []
+    assert forms_in(ended.output.encode(), passed.passphrase) == []
 
 
 @pytest.mark.skipif(not PROCESSES.is_dir(), reason="this system shows no process's argv and environment")
 def test_no_process_of_a_run_shows_the_wifi_passphrase(passed):
-    station, *_rest = passed
-    shown = b"\n".join(station.processes)
+    shown = b"\n".join(passed.processes)
     assert b"mfg\0run\0--assembly" in shown
     assert b"mfg.emulator\0unit" in shown
-    assert forms_in(shown, PASSPHRASE) == []
+    assert forms_in(shown, passed.passphrase) == []
 
 
 def test_only_its_owner_can_read_what_holds_a_units_configuration(passed):
-    station, *_rest, ended = passed
+    station, ended = passed.station, passed.ended
     private = [
         path
         for pattern in ("*.cfg", "*log*", "*journal*", "*.pem")
@@ -105,7 +85,7 @@ def test_only_its_owner_can_read_what_holds_a_units_configuration(passed):
 
 
 def test_the_run_is_on_record_and_its_pages_print_head_and_key(passed):
-    station, *_rest, ended = passed
+    station, ended = passed.station, passed.ended
     records = station.folder / "records"
     link = RecordChain(records).link_of(ended.folder.name)
     assert link.record_sha256 == sha256_hex((ended.folder / "record.json").read_bytes())
@@ -124,7 +104,7 @@ def test_the_run_is_on_record_and_its_pages_print_head_and_key(passed):
 
 
 def test_the_report_is_self_contained_and_marked_as_emulated(passed):
-    report = (passed[-1].folder / "report.html").read_text()
+    report = (passed.ended.folder / "report.html").read_text()
     assert "EMULATED" in report.upper()
     assert "<script" not in report.lower()
     assert 'src="http' not in report
@@ -132,13 +112,12 @@ def test_the_report_is_self_contained_and_marked_as_emulated(passed):
 
 
 def test_the_display_frame_is_kept_as_png(passed):
-    assert (passed[-1].folder / "display.png").read_bytes().startswith(b"\x89PNG")
+    assert (passed.ended.folder / "display.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_supply_and_load_are_off_in_the_plants_log(passed):
-    station, all_off, *_rest = passed
-    assert all_off
-    assert all(station.events(channel) for channel in ("supply", "load", "identification"))
+    assert passed.all_off
+    assert all(passed.station.events(channel) for channel in ("supply", "load", "identification"))
 
 
 @pytest.mark.parametrize(
