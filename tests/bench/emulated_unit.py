@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import serial
 
 from mfg.clock import BenchClock
+from mfg.emulator import flash_files
 from mfg.emulator.config import BenchConfig, InstrumentsConfig, UnitConfig
 from mfg.emulator.control import ControlClient
 from mfg.emulator.images import generate_images
 from mfg.emulator.launch import BenchHandle, free_ports, start_bench
 
 START_WALL_S = 30.0
-FACTOR = 10.0
+FACTOR = 6.0
 MPREMOTE = Path(sys.executable).parent / "mpremote"
 
 
@@ -75,6 +77,27 @@ class UnitAtHand:
             time.sleep(0.005)
         return time.monotonic() - start_s
 
+    def log(self) -> list[str]:
+        """Return what the unit process said last, each line with its bench time before it."""
+        return list(self.call("state")["log"])
+
+    @contextlib.contextmanager
+    def restart(self) -> Iterator[list[tuple[float, str]]]:
+        """Wait at the end of the block until the port has gone in it and come back.
+
+        It is away for too short to be looked for, so the unit process is asked.
+
+        Yields:
+            A list that holds bench time in s and text of each line logged since, after the block.
+        """
+        before, since = self.log(), []
+        yield since
+        self.wait(lambda: any("serial port up" in line for line in self.log() if line not in before))
+        for line in self.log():
+            if line not in before:
+                at_s, text = line.split(" ", 1)
+                since.append((float(at_s), text))
+
     def power(self, on: bool) -> None:
         """Switch the supply and wait until the unit has noticed."""
         self.call("power", on=on)
@@ -119,6 +142,11 @@ class UnitAtHand:
             path = f"{name}.py" if name in ("boot", "main") else name
             lines.append(f"with open({path!r}, 'w') as f: f.write({text!r})")
         self.exec("\n".join(lines))
+
+    def stored(self, path: str) -> bytes | None:
+        """Return a file as the flash holds it now, None when it is not there or is being written."""
+        flash = (self.folder / "flash.bin").read_bytes()
+        return flash_files.read_file(flash, path) if path in flash_files.list_files(flash) else None
 
     def serial(self) -> serial.Serial:
         """Open the port as a terminal does."""
