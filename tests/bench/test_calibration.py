@@ -36,6 +36,7 @@ def test_zero_gain_write_and_verify_at_three_points_take_at_most_30_s_of_bench_t
     assert calibration_s(passed.ended) <= 30.0
 
 
+@pytest.mark.slow
 def test_with_heaters_they_take_at_most_60_s(tmp_path):
     """All of a run's own time runs three times as fast here, so that bench time counts it three times."""
     ended = BenchStation(tmp_path, factor=3, load=HEATERS).run()
@@ -110,6 +111,7 @@ def test_the_certificate_page_is_written(passed):
     assert "EMULATED" in page.upper()
 
 
+@pytest.mark.slow
 def test_a_unit_with_the_original_interface_and_its_default_offsets_is_calibrated_too(tmp_path):
     # Without what no calibration can mend: a voltage offset of its own on four ports, a LED that blinks.
     quirks = set(USUAL) - {"default_gains", "voltage_offset_split", "bluetooth_led_blinks"}

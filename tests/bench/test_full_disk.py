@@ -2,10 +2,12 @@
 
 import re
 
+import pytest
 from bench_station import LABELS, BenchStation
 from small_disk import with_short_files
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_that_names_it(tmp_path):
     station = BenchStation(tmp_path, factor=5)
     records = tmp_path / "records"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from bench_station import LABELS, BenchStation
 from killed_run import (
     FACTOR,
@@ -25,6 +26,7 @@ ADJUSTING = Point("act write the adjusted registers")
 SAMPLE = [ADJUSTING, Point("stored")]
 
 
+@pytest.mark.slow
 def test_a_killed_runner_is_cleared_up_after_and_the_unit_passes_the_next_time(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(killed_and_run_again, [tmp_path / "a", tmp_path / "b"], SAMPLE))
@@ -55,6 +57,7 @@ def test_a_runner_whose_supervisor_dies_stops_itself_and_stores_its_record(tmp_p
     assert open_journal(station) is None
 
 
+@pytest.mark.slow
 def test_when_both_die_the_loads_own_watchdog_acts_and_the_run_is_closed_later(tmp_path):
     station = BenchStation(tmp_path, factor=FACTOR)
     with station.bench():

@@ -465,6 +465,7 @@ def test_the_bluetooth_led_is_off_until_it_is_set_and_then_stays(unit):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_short_press_is_seen_and_wakes_the_display_and_toggles_the_unit(tmp_path):
     factory = {key: row["default"] for key, row in CONTRACT["keys"].items() if row["factory"]}
     for port in range(1, 7):
