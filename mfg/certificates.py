@@ -32,9 +32,11 @@ from mfg.errors import UsageError
 from mfg.untrusted import SETTINGS_LIMIT_BYTES, parse_toml, printable, quoted, read_bounded
 
 REFERENCE_METER, POWER_SWITCH, THERMOMETER = "reference_meter", "power_switch", "thermometer"
-ROLES = (REFERENCE_METER, POWER_SWITCH, THERMOMETER)
+HAND_HELD_METER, PLUG_METER = "hand_held_meter", "plug_meter"
+REFERENCES = (REFERENCE_METER, HAND_HELD_METER, PLUG_METER)  # a run rests on one of them
+ROLES = (*REFERENCES, POWER_SWITCH, THERMOMETER)
 UNITS = {"voltage": "pct", "current": "pct", "power": "pct", "angle": "deg", "temperature": "degc"}
-REQUIRED = {REFERENCE_METER: ("voltage", "current")}
+REQUIRED = dict.fromkeys(REFERENCES, ("voltage", "current"))
 
 _TEXTS = ("maker", "model", "serial_number", "number")
 _DATES = ("issued", "due")

@@ -22,6 +22,7 @@ _TABLES = Path(__file__).with_name("accuracy_tables.toml")
 _REINSTALL = "Install the station again, or run it from a complete checkout."
 
 Quantity = Literal["voltage", "current", "power"]
+_QUANTITIES = ("voltage", "current", "power")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class AccuracyLimit:
         power_factor: Of a power whose angle is not 0.
         setting: Fast updates and line filter.
         source: Where the base comes from.
+        resolution: Half a step of the display, where the base does not hold it.
     """
 
     base: float
@@ -72,11 +74,13 @@ class AccuracyLimit:
     power_factor: float
     setting: float
     source: str
+    resolution: float = 0.0
 
     @property
     def half_width(self) -> float:
         """The sum of all of them: the maker adds them."""
-        return self.base + self.self_heating + self.ambient + self.power_factor + self.setting
+        limits = (self.base, self.self_heating, self.ambient, self.power_factor, self.setting)
+        return math.fsum(limits) + self.resolution
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class AccuracyTable:
     line_filter_pct: float
     crest_factor_6: float
     sources: Mapping[str, str]
+    resolution: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def voltage_limit(self, reading_v: float, range_v: float, conditions: Conditions) -> AccuracyLimit:
         """Return the limit of a voltage reading.
@@ -204,6 +209,7 @@ class AccuracyTable:
             power_factor=share * power_factor_pct,
             setting=share * setting_pct,
             source=self.sources[quantity],
+            resolution=self.resolution[_QUANTITIES.index(quantity)] / 2,
         )
 
     def _band(self, quantity: Quantity, frequency_hz: float) -> Band:
@@ -270,8 +276,9 @@ def accuracy_of(model: str, path: Path = _TABLES) -> AccuracyTable:
 def _table(where: str, name: str, entry: Any) -> AccuracyTable:
     wanted = {field.name for field in fields(AccuracyTable)} - {"name"}
     given = set(entry) if isinstance(entry, dict) else set()
-    if given != wanted:
-        raise StationError(f"{where}: missing or unknown: {', '.join(sorted(given ^ wanted))}.", _REINSTALL)
+    wrong = (given ^ wanted) - {"resolution"}
+    if wrong:
+        raise StationError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}.", _REINSTALL)
     try:
         return AccuracyTable(
             name=name,
@@ -282,15 +289,18 @@ def _table(where: str, name: str, entry: Any) -> AccuracyTable:
 
 
 def _value(key: str, value: Any) -> Any:
-    if key in ("voltage", "current", "power"):
+    if key in _QUANTITIES:
         return tuple(Band(*(_number(key, item) for item in band)) for band in value)
     if key in ("ambient_degc", "ambient_wide_degc", "usable_pct"):
         low, high = value
         return _number(key, low), _number(key, high)
+    if key == "resolution":
+        volts, amps, watts = value
+        return _number(key, volts), _number(key, amps), _number(key, watts)
     if key in ("summary", "model"):
         return re.compile(str(value)).pattern
     if key == "sources":
-        if missing := {"voltage", "current", "power"} - set(value):
+        if missing := set(_QUANTITIES) - set(value):
             raise ValueError(f"sources has no {', '.join(sorted(missing))}")
         return {name: str(text) for name, text in value.items()}
     return _number(key, value)

@@ -120,6 +120,10 @@ class Budget:
     unit: str
     contributions: tuple[Contribution, ...]
 
+    def with_lines(self, lines: Sequence[Contribution]) -> Budget:
+        """Return the budget with some more contributions."""
+        return replace(self, contributions=(*self.contributions, *lines))
+
     def evaluate(self) -> Uncertainty:
         """Combine the contributions.
 
@@ -343,12 +347,28 @@ def reference_lines(point: ReferencePoint) -> tuple[Contribution, ...]:
         within("reference, ambient temperature", limit.ambient * share, source=limit.source),
         within("reference, power factor", limit.power_factor * share, source=limit.source),
         within("reference, settings", limit.setting * share, source=limit.source),
+        within("reference, resolution", limit.resolution * share, source="half a step"),
     ]
     kept = [line for line in lines if line.standard > 0]
     if (paper := point.certificate) is not None:
         name = "reference, certificate"
         kept.append(certified(name, paper.expanded_pct, paper.k, paper.dof, paper.number))
     return tuple(kept)
+
+
+def typed_lines(step: float, reading: float, wander_pct: float) -> tuple[Contribution, Contribution]:
+    """Return what a reading by a person adds, in percent of the reading.
+
+    Args:
+        step: One step of the last digit that was typed, in the unit of the reading.
+        reading: What was typed, > 0.
+        wander_pct: By how much the quantity wandered from question to answer: the reading was taken at an
+            unknown time of it.
+    """
+    return (
+        within("reference, digits that were read", 50.0 * step / reading, source="half a step"),
+        within("reference, time of the reading", wander_pct / 2, source="the unit's windows meanwhile"),
+    )
 
 
 def resolution_pct(step: float, reading: float) -> Contribution:

@@ -297,6 +297,25 @@ def check_mains_steady(
     )
 
 
+def check_steady_while_read(spreads_pct: Mapping[int, float], limit_pct: float) -> Finding | None:
+    """Find mains or a load that moved while a person read the reference.
+
+    Args:
+        spreads_pct: Span of a port's windows from the question to the answer, in percent, by port.
+        limit_pct: Largest span.
+    """
+    port, widest = max(spreads_pct.items(), key=lambda item: item[1])
+    if widest <= limit_pct:
+        return None
+    return Finding(
+        "moved_while_read",
+        "fixture",
+        f"Port {port} moved by {widest:.2f} % while the meter was read; {limit_pct:g} % are believable.",
+        widest,
+        limit_pct,
+    )
+
+
 def check_not_saturated(readings_a: Mapping[int, Sequence[float]]) -> Finding | None:
     """Find a port that reads the largest current its register holds."""
     _require_numbers([reading for values in readings_a.values() for reading in values])

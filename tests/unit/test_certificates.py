@@ -90,7 +90,7 @@ def test_a_certificate_counts_until_the_end_of_its_due_date(tmp_path, today, due
 @pytest.mark.parametrize(
     ("old", "new", "key", "says"),
     [
-        ("[power_switch]", "[load]", "load", "is unknown; allowed here: reference_meter, power_switch"),
+        ("[power_switch]", "[load]", "load", "is unknown; allowed here: reference_meter, hand_held_meter"),
         ('model = "GPM-8310"', 'modell = "x"', "reference_meter.modell", "is unknown; allowed here: maker"),
         ('model = "GPM-8310"\n', "", "reference_meter.model", "is missing"),
         ('"GEU000123"', "123", "reference_meter.serial_number", "is 123; it must be a text"),
