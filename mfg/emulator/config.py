@@ -85,12 +85,15 @@ class UnitConfig:
 
 @dataclass(frozen=True)
 class InstrumentsConfig:
-    """The SCPI instruments and their own errors."""
+    """The instruments and their own errors; one with a port of 0 does not exist."""
 
     meter_port: int = 0
     meter_gain_error_pct: float = 0.02
     meter_noise_pct: float = 0.003
     certificate_days: int = 200  # from today until the certificates are due; negative: past due
+    shelly_port: int = 0  # HTTP; where there is one, its relay is in series with the load
+    shelly_gain_error_pct: float = -0.3
+    hand_meter_gain_error_pct: float = 0.2
     switch_port: int = 0
     thermometer_port: int = 0
     control_port: int = 0

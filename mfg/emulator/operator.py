@@ -6,9 +6,9 @@ never told what the right answer is. It serves JSON lines on the operator's loop
     {"unit": 1, "kind": "count", "text": "An LED will flash ...", "choices": null}
     {"answer": "green 4"}
 
-Kinds: "scan" (reads a label), "do" (acts), "count" (watches until the flashing is over), "confirm"
-(yes or no). What a confirmation is about stands in its text: "..." in double quotes must be readable on
-the display, about 232 V must stand there as a number with one decimal.
+Kinds: "scan" (reads a label), "do" (acts), "count" (watches until the flashing is over), "meter" (reads the
+display of the hand-held meter), "confirm" (yes or no). What a confirmation is about stands in its text: "..."
+in double quotes must be readable on the display, about 232 V must stand there as a number with one decimal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ import re
 import socketserver
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mfg.clock import BenchClock
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import LOOPBACK, ControlClient
 from mfg.emulator.ct6_board import GPIO_BLUE_LED, GPIO_GREEN_LED
+from mfg.emulator.events import EventLog
 from mfg.emulator.glyphs import read_text
+from mfg.emulator.instruments.hand_meter import display
+from mfg.emulator.plant import Plant
 from mfg.emulator.st7789 import Frame
 from mfg.errors import MfgError, UsageError
 
@@ -65,6 +69,7 @@ class Operator:
             "do": self._do,
             "count": self._count,
             "confirm": self._confirm,
+            "meter": self._meter,
         }
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -141,6 +146,17 @@ class Operator:
             if deadline.expired():
                 return "no"
             self._clock.sleep_s(LOOK_S / 3)
+
+    def _meter(self, unit: UnitConfig, text: str) -> str:
+        del unit, text
+        self._clock.sleep_s(self._config.operator_answer_s / 2)
+        events = EventLog(Path(self._config.folder))
+        try:
+            seen = display(self._config, Plant(self._config, events), self._clock.now_s())
+        finally:
+            events.close()
+        self._clock.sleep_s(self._config.operator_answer_s / 2)
+        return seen
 
     # ---- eyes -----------------------------------------------------------------------------------
 

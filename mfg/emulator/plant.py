@@ -261,9 +261,13 @@ class Plant:
     def _load_a(self, t_s: float, voltage_v: float) -> float:
         step = self.events.step("load", t_s)
         current_a = self._current_a(step, self.config.load, t_s, voltage_v)
-        if not current_a:
+        if not current_a or not self._relay_closed(t_s):
             return self._plant_faults.leaking_a(t_s) * voltage_v / self.config.mains.voltage_v
         return current_a * self._plant_faults.load_factor(step.t_s, t_s)
+
+    def _relay_closed(self, t_s: float) -> bool:
+        """Return whether the relay in series with the load is closed; without one nothing is open."""
+        return not self.config.instruments.shelly_port or bool(self.events.at("relay", t_s))
 
     def _identification_a(self, t_s: float, voltage_v: float) -> float:
         step = self.events.step("identification", t_s)
@@ -337,7 +341,7 @@ class Plant:
 
     def _pieces(self, start_s: float, end_s: float) -> list[tuple[float, float]]:
         edges = {start_s, end_s} | self._plant_faults.edges_s(start_s, end_s)
-        for channel in ("load", "identification"):
+        for channel in ("load", "identification", "relay"):
             edges.update(self.events.changes(channel, start_s, end_s))
         ordered = sorted(edges)
         pieces: list[tuple[float, float]] = []

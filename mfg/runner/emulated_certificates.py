@@ -9,9 +9,15 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
-from mfg.certificates import POWER_SWITCH, REFERENCE_METER, THERMOMETER
+from mfg.certificates import (
+    HAND_HELD_METER,
+    PLUG_METER,
+    POWER_SWITCH,
+    REFERENCE_METER,
+    THERMOMETER,
+)
 from mfg.emulator.config import InstrumentsConfig
-from mfg.emulator.instruments import power_meter, switch_unit, thermometer
+from mfg.emulator.instruments import hand_meter, power_meter, shelly, switch_unit, thermometer
 
 FILE_NAME = "certificates.toml"
 VALID_DAYS = 365
@@ -20,6 +26,8 @@ IDENTITIES = {
     REFERENCE_METER: power_meter.IDENTITY,
     POWER_SWITCH: switch_unit.IDENTITY,
     THERMOMETER: thermometer.IDENTITY,
+    HAND_HELD_METER: hand_meter.IDENTITY,
+    PLUG_METER: shelly.IDENTITY,
 }
 
 
@@ -68,9 +76,14 @@ def _quantities(role: str, instruments: InstrumentsConfig) -> list[tuple[str, fl
     """Return quantity, correction, expanded uncertainty and unit; a switch only switches."""
     if role == THERMOMETER:
         return [("temperature", 0.0, 0.1, "degc")]
-    if role != REFERENCE_METER:
+    errors_pct = {
+        REFERENCE_METER: instruments.meter_gain_error_pct,
+        HAND_HELD_METER: instruments.hand_meter_gain_error_pct,
+        PLUG_METER: instruments.shelly_gain_error_pct,
+    }
+    if role not in errors_pct:
         return []
-    correction_pct = -round(instruments.meter_gain_error_pct, PRINTED_DECIMALS)
+    correction_pct = -round(errors_pct[role], PRINTED_DECIMALS)
     return [
         ("voltage", correction_pct, 0.03, "pct"),
         ("current", correction_pct, 0.03, "pct"),

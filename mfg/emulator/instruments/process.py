@@ -15,6 +15,7 @@ from mfg.emulator.instruments.faults import InstrumentFaults
 from mfg.emulator.instruments.power_meter import PowerMeter
 from mfg.emulator.instruments.scpi import Instrument
 from mfg.emulator.instruments.server import InstrumentServer
+from mfg.emulator.instruments.shelly import Shelly
 from mfg.emulator.instruments.switch_unit import SwitchUnit
 from mfg.emulator.instruments.thermometer import Thermometer
 from mfg.emulator.plant import Plant
@@ -34,6 +35,7 @@ class InstrumentRack:
         self.meter = PowerMeter(config, plant, clock, self.faults)
         self.switch = SwitchUnit(config, plant, self._events, clock, self.faults)
         self.thermometer = Thermometer(config.seed, plant, clock, self.faults)
+        self.shelly = Shelly(config, plant, self._events, clock)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve every instrument that has a port, and the control link, until `stop` is set.
@@ -52,6 +54,8 @@ class InstrumentRack:
         try:
             for server, port in servers:
                 await server.start(port)
+            if self._ports.shelly_port:
+                await self.shelly.start(self._ports.shelly_port)
             if self._ports.control_port:
                 control = await serve_control(self._ports.control_port, self.control)
             stopped = asyncio.create_task(stop.wait())
@@ -65,6 +69,7 @@ class InstrumentRack:
                 control.close()
             for server, _ in servers:
                 await server.stop()
+            await self.shelly.stop()
             self._events.close()
 
     async def control(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,13 @@ TODAY = datetime.date(2026, 11, 20)
 
 def test_certificates_are_issued_relative_to_today(tmp_path):
     certificates = load_certificates(write_certificates(tmp_path, InstrumentsConfig(), TODAY))
-    assert set(certificates) == {"reference_meter", "power_switch", "thermometer"}
+    assert set(certificates) == {
+        "reference_meter",
+        "power_switch",
+        "thermometer",
+        "hand_held_meter",
+        "plug_meter",
+    }
     for certificate in certificates.values():
         assert certificate.days_left(TODAY) == 200
         assert certificate.issued < TODAY
@@ -40,6 +46,16 @@ def test_the_corrections_undo_the_emulated_meters_own_error(tmp_path):
     reference = load_certificates(write_certificates(tmp_path, instruments, TODAY))["reference_meter"]
     corrections = {name: quantity.correction for name, quantity in reference.quantities.items()}
     assert corrections == {"voltage": -0.05, "current": -0.05, "power": -0.1, "angle": 0.0}
+
+
+def test_so_do_those_of_the_meters_that_take_its_place(tmp_path):
+    instruments = InstrumentsConfig(shelly_gain_error_pct=-0.3, hand_meter_gain_error_pct=0.2)
+    certificates = load_certificates(write_certificates(tmp_path, instruments, TODAY))
+    corrections = {
+        role: certificates[role].quantities["current"].correction
+        for role in ("plug_meter", "hand_held_meter")
+    }
+    assert corrections == {"plug_meter": 0.3, "hand_held_meter": -0.2}
 
 
 def bench_of(plant, tmp_path, shipped, backend="unix"):
