@@ -82,12 +82,24 @@ class Instrument:
 
 @dataclass(frozen=True)
 class ReferenceMeterSettings(Instrument):
-    """The standard that the calibration compares with."""
+    """The standard that the calibration compares with; `certificate` is the role its certificate has."""
 
     dialect: str
     voltage_range_v: float
     current_range_a: float
     update_s: float
+    certificate: str = "reference_meter"
+
+
+@dataclass(frozen=True)
+class HandHeldMeterSettings:
+    """A meter that the operator reads: what stands on it, and the ranges it is set to by hand."""
+
+    maker: str
+    model: str
+    serial_number: str
+    voltage_range_v: float
+    current_range_a: float
 
 
 @dataclass(frozen=True)
@@ -181,6 +193,7 @@ class Station:
     discovery_targets: tuple[Endpoint, ...]  # asked for units besides the slots' own addresses
     certificates: Path | None  # of the instruments, see certificates.py; None: there are none
     emulated_bench: EmulatedBench | None
+    hand_held_meter: HandHeldMeterSettings | None = None
     unit_keeps_time: bool = True  # an emulated RP2040's clock falls behind while it is busy
 
     @property
@@ -287,6 +300,17 @@ _SCHEMA = {
             "current_range_a": Key(float, low=0.001, high=100.0),
             "update_s": Key(float, low=0.05, high=5.0),
         },
+    ),
+    "hand_held_meter": Key(
+        "map",
+        keys={
+            "maker": Key(str, form=_TEXT),
+            "model": Key(str, form=_TEXT),
+            "serial_number": Key(str, form=_TEXT),
+            "voltage_range_v": Key(float, low=1.0, high=1000.0),
+            "current_range_a": Key(float, low=0.001, high=100.0),
+        },
+        default=None,
     ),
     "power_switch": Key(
         "map",
@@ -413,6 +437,7 @@ def load_station(path: Path) -> Station:
         discovery_targets=tuple(Endpoint.parse(text) for text in data["discovery_targets"]),
         certificates=folder / data["certificates"] if data["certificates"] else None,
         emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
+        hand_held_meter=HandHeldMeterSettings(**data["hand_held_meter"]) if data["hand_held_meter"] else None,
     )
 
 

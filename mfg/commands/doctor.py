@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -91,7 +92,7 @@ def _meter(station: Station, clock: BenchClock) -> str:
         reading = meter.read()
     finally:
         meter.close()
-    return f"{identity}; {reading.voltage_v:.2f} V, {reading.frequency_hz:.2f} Hz"
+    return f"{identity}; {reading.voltage_v:.2f} V, {reading.frequency_hz or math.nan:.2f} Hz"
 
 
 def _switch(station: Station, clock: BenchClock) -> str:

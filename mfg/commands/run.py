@@ -15,6 +15,7 @@ from mfg.limits import load_limits
 from mfg.records.labels import parse_bar_codes
 from mfg.records.outcomes import EXIT_CODES
 from mfg.records.run_folder import write_atomic
+from mfg.runner.chosen_reference import with_reference
 from mfg.runner.credentials import wifi_credentials
 from mfg.runner.request import RunRequest
 from mfg.runner.result import RunResult
@@ -37,6 +38,7 @@ def run(console: Console, station_path: Path, request: RunRequest) -> int:
     station = load_station(station_path)
     load_limits(LIMITS_FILE)  # a wrong limits file is no reason to start a bench
     slot = station.slot(request.slot)
+    with_reference(station, request.mode.reference)  # nor is a reference that there is not
     if request.scanned:
         parse_bar_codes(*request.scanned)  # nor is a typing error
     with bench_of(console, station) as (station, clock, backend):
@@ -45,7 +47,8 @@ def run(console: Console, station_path: Path, request: RunRequest) -> int:
         with front_end_of(console, station, clock) as front_end, stop_requested() as stop:
             display = TerminalDisplay(console)
             close_killed_runs(console, station, clock, backend, stop)
-            supervisor = Supervisor(station, slot, clock, backend, LIMITS_FILE, display, front_end, stop)
+            chosen = with_reference(station, request.mode.reference)
+            supervisor = Supervisor(chosen, slot, clock, backend, LIMITS_FILE, display, front_end, stop)
             result = supervisor.run(request, credentials)
             # Within the block: whoever pressed Ctrl-C ten times sees the verdict all the same.
             _remember(station, request.slot, result)

@@ -51,6 +51,12 @@ def add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
     )
+    run.add_argument(
+        "--reference",
+        default="",
+        metavar="manual|shelly://ADDR|VISA",
+        help="compare with a meter that you read, a Shelly or a VISA resource, not with the station's own",
+    )
     for option, text in (
         ("--past-due-by", "who lets an instrument past its due date be used"),
         ("--uncertainty-waived-by", "who lets too uncertain limits be judged"),
@@ -118,7 +124,10 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         cycles=_cycles(args.power_cycle),
         factory_file=_factory_file(args.restore),
         forced_by=_forced_by(args.force_by),
+        reference=args.reference,
     )
+    if mode.reference and not mode.compares:
+        raise UsageError(f"--reference does not go with {mode.name}.", "This run compares with nothing.")
     return RunRequest(
         mode=mode,
         slot=args.slot,

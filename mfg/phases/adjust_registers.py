@@ -26,7 +26,8 @@ from mfg.station import Station
 
 ZERO_WINDOWS = 3
 NO_PHASE = "Phase angles were neither adjusted nor verified: the unit's interface has no phase registers."
-PHASE_FEATURE, REGISTERS_FEATURE = "phase", "registers"
+NO_ANGLE = "Phase angles were neither adjusted nor verified: the reference does not see the load's angle."
+REGISTERS_FEATURE = "registers"
 # Where the chip holds what; Source: ct6-interface 7.2.
 VOLTAGE_GAIN_REGISTERS = (0x61, 0x65, 0x69)
 CURRENT_GAIN_REGISTERS, CURRENT_OFFSET_REGISTERS = (0x62, 0x66, 0x6A), (0x64, 0x68, 0x6C)
@@ -115,7 +116,7 @@ def _solve(
     for port in sheet.ports:
         expected_a = station.conductor.turns * standard.corrected("current", dwell.means(port).reference_a)
         values |= _current_values(test, sheet, dwell, old, port, expected_a, zeros_a[port])
-        if PHASE_FEATURE in sheet.features:
+        if sheet.has_phase:
             phases[port] = _phase(dwell, port, station)
             values[f"CT{port}_PHASE"] = phase_register(phases[port])
             test.measurements[f"port{port}_phase_counts"] = phases[port]
@@ -128,8 +129,7 @@ def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
     """Record that the unit does not offer what would be measured."""
     test.measurements.set_measurement_outcome_to_skipped(name)
     sheet.left_out.add(("adjust_registers", name))
-    if NO_PHASE not in sheet.not_done:
-        sheet.not_done.append(NO_PHASE)
+    sheet.note_not_done(NO_PHASE if "angle_deg" in sheet.reference_gives else NO_ANGLE)
 
 
 def _voltage_values(

@@ -17,19 +17,18 @@ from mfg.calibration.windows import (
     check_plugs_shifted,
 )
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
-from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.fixtures.references import Reference
 from mfg.fixtures.traveller import Traveller
 from mfg.limits.loader import PORTS
-from mfg.readings.load_points import check_load_stayed, reference_checks, require_believable
+from mfg.readings.load_points import check_load_stayed, reference_checks, require_believable, typed_checks
 from mfg.readings.paired import Dwell, collect_windows
-from mfg.readings.settling import Change, OnPoll, wait_until_stable, wait_until_switched
+from mfg.readings.settling import Change, OnPoll, wait_until_settled, wait_until_switched
 from mfg.readings.window_sources import window_source
 
 IDENTIFYING = StopRule(wanted_ppm=1e6, least=3, most=LEAST_WINDOWS)  # 10 % is wide: three windows do
 STALE_PPM = 10_000  # from the other windows: a tenth of what a wrong conductor is
 LEAST_TURNS = 0.5  # below, a port sees no conductor: that is for its limit to say
 LEAST_A = 0.2  # from which on the identification conductor counts as on
-PHASE_FEATURE = "phase"
 NEAREST_PCT = 10.0  # half of the least distance between two conductors, 5 and 6 turns, and a little more
 PGA = 1  # of firmware 2.8 and later (ct6-interface 7.4)
 
@@ -75,24 +74,23 @@ def identify_ports(
 
 
 def _dwell(
-    sheet: Traveller, unit: UnitApiPlug, power: PowerSwitchPlug, meter: ReferenceMeter, feed: OnPoll
+    sheet: Traveller, unit: UnitApiPlug, power: PowerSwitchPlug, meter: Reference, feed: OnPoll
 ) -> Dwell:
     """Take a short dwell with the identification conductor on, and switch it off."""
     clock, station = unit.slot_context.clock, unit.slot_context.station
     deadline = clock.deadline(sheet.deadline_s("settle_s"))
     power.switch.on(power.identification)
-    change = wait_until_switched(
-        lambda: power.switch.measured_current_a(power.identification),
-        clock,
-        Change(LEAST_A, math.inf),
-        deadline,
-        feed,
-    )
-    wait_until_stable(meter, change, station.reference_meter.update_s, deadline, feed)
+
+    def measured_a() -> float:
+        return power.switch.measured_current_a(power.identification)
+
+    change = wait_until_switched(measured_a, clock, Change(LEAST_A, math.inf), deadline, feed)
+    wait_until_settled(meter, measured_a, clock, change, station.reference_meter.update_s, deadline, feed)
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     dwell = collect_windows(source, meter, clock, IDENTIFYING, sheet.deadline_s("dwell_s"), feed)
     power.switch.off(power.identification)
     checks = reference_checks(dwell, float(station.line_frequency_hz))
+    checks += typed_checks(dwell, sheet.ports)
     require_believable([*checks, lambda: check_load_stayed(dwell.samples)])
     ratios = {port: dwell.current_ratios(port) for port in sheet.ports}
     reading = {port: found for port, found in ratios.items() if min(found[1:]) > LEAST_TURNS}
@@ -119,7 +117,7 @@ def _nominal(sheet: Traveller) -> dict[str, int]:
     for chip in ("CS0", "CS4"):
         values[f"{chip}_VOLTAGE_GAIN"] = NOMINAL_VOLTAGE_GAIN
         values[f"{chip}_VOLTAGE_OFFSET"] = 0
-    if PHASE_FEATURE in sheet.features:
+    if sheet.has_phase:
         for port in sheet.ports:
             values |= {f"CT{port}_PHASE": 0, f"CT{port}_PGAIN": 0}
     return values

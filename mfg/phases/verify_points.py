@@ -9,7 +9,7 @@ from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlu
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.readings.load_points import LoadBench
-from mfg.readings.notes import note_dwell
+from mfg.readings.notes import NO_POWER, note_dwell
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.restarts import require_no_restart
@@ -17,7 +17,6 @@ from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.window_sources import DISCARDED_WINDOWS, window_source
 from mfg.station import ADJUSTED_POINT, LoadPoint
 
-PHASE_FEATURE = "phase"
 WINDOW_S = 0.32  # at 50 Hz, the longer one
 
 
@@ -73,15 +72,23 @@ def _judge_port(
     found = {
         f"{stem}_voltage_error_pct": evaluator.voltage(dwell, port),
         f"{stem}_current_error_pct": evaluator.current(dwell, port),
-        f"{stem}_power_error_pct": evaluator.power(dwell, port),
     }
-    if point.name == ADJUSTED_POINT and PHASE_FEATURE in sheet.features:
+    if sheet.has_power:
+        found[f"{stem}_power_error_pct"] = evaluator.power(dwell, port)
+    else:
+        sheet.note_not_done(NO_POWER)
+        _leave_out(test, sheet, f"{stem}_power_error_pct")
+    if point.name == ADJUSTED_POINT and sheet.has_phase:
         found[f"{stem}_phase_error_deg"] = evaluator.phase(dwell, port)
     elif point.name == ADJUSTED_POINT:
-        test.measurements.set_measurement_outcome_to_skipped(f"{stem}_phase_error_deg")
-        sheet.left_out.add(("verify_points", f"{stem}_phase_error_deg"))
+        _leave_out(test, sheet, f"{stem}_phase_error_deg")
     for name, evaluated in found.items():
         _set(test, sheet, name, evaluated)
+
+
+def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
+    test.measurements.set_measurement_outcome_to_skipped(name)
+    sheet.left_out.add(("verify_points", name))
 
 
 def _set(test: htf.TestApi, sheet: Traveller, name: str, evaluated: Evaluated) -> None:

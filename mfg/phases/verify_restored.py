@@ -8,7 +8,7 @@ from mfg.calibration.windows import StopRule
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.evaluation import Evaluator
 from mfg.readings.load_points import LoadBench
-from mfg.readings.notes import note_dwell
+from mfg.readings.notes import NO_POWER, note_dwell
 from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.window_sources import window_source
 
@@ -45,11 +45,15 @@ def verify_restored(
     )
     passed = True
     for port in sheet.ports:
-        for quantity, evaluated in (
-            ("voltage", evaluator.voltage(dwell, port)),
-            ("current", evaluator.current(dwell, port)),
-            ("power", evaluator.power(dwell, port)),
-        ):
+        found = {"voltage": evaluator.voltage(dwell, port), "current": evaluator.current(dwell, port)}
+        power_name = f"port{port}_restored_power_error_pct"
+        if sheet.has_power:
+            found["power"] = evaluator.power(dwell, port)
+        else:
+            sheet.note_not_done(NO_POWER)
+            test.measurements.set_measurement_outcome_to_skipped(power_name)
+            sheet.left_out.add(("verify_restored", power_name))
+        for quantity, evaluated in found.items():
             name = f"port{port}_restored_{quantity}_error_pct"
             entry = evaluated.entry(sheet.limits.limit("verify_restored", name))
             sheet.evaluations["verify_restored", name] = entry

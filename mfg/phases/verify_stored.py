@@ -26,7 +26,7 @@ from mfg.readings.supply_cycle import cycle_supply
 from mfg.readings.window_sources import window_source
 from mfg.records.journal import STORE
 
-PHASE_FEATURE, REGISTERS_FEATURE = "phase", "registers"
+REGISTERS_FEATURE = "registers"
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -102,9 +102,12 @@ def _judge_port(test: htf.TestApi, sheet: Traveller, evaluator: Evaluator, dwell
     found = {
         f"{stem}_voltage_error_pct": evaluator.voltage(dwell, port),
         f"{stem}_current_error_pct": evaluator.current(dwell, port),
-        f"{stem}_power_error_pct": evaluator.power(dwell, port),
     }
-    if PHASE_FEATURE in sheet.features:
+    if sheet.has_power:
+        found[f"{stem}_power_error_pct"] = evaluator.power(dwell, port)
+    else:
+        _leave_out(test, sheet, f"{stem}_power_error_pct")
+    if sheet.has_phase:
         found[f"{stem}_phase_error_deg"] = evaluator.phase(dwell, port)
     else:
         _leave_out(test, sheet, f"{stem}_phase_error_deg")

@@ -33,6 +33,7 @@ class Mode:
         cycles: Number of power cycles of a study.
         factory_file: What is restored: a path, or "latest".
         forced_by: Who lets a file be restored that is not the unit's, and why; goes into the record.
+        reference: What the unit is compared with instead of the station's own reference; empty: that one.
     """
 
     calibrate: bool = True
@@ -43,6 +44,7 @@ class Mode:
     cycles: int = 0
     factory_file: str = ""
     forced_by: str = ""
+    reference: str = ""
 
     def __post_init__(self) -> None:
         if not self.ports or any(port not in PORTS for port in self.ports):
@@ -60,6 +62,8 @@ class Mode:
             words.append("ports-" + "".join(map(str, self.ports)))
         if self.job == FULL and not self.defaults:
             words.append("no-default")
+        if self.reference:
+            words.append(f"reference {self.reference}")
         return " ".join(words)
 
     @property

@@ -21,6 +21,7 @@ from mfg.calibration.uncertainty import (
     resolution_pct,
     type_a,
     type_a_pct,
+    typed_lines,
     voltage_budget,
 )
 from mfg.limits import Limit
@@ -102,6 +103,9 @@ class Evaluator:
             resolution_pct(dwell.voltage_step_v, means.voltage_v),
             self.bench,
         )
+        if dwell.typed is not None:
+            step_v = dwell.typed.pair.voltage_step_v
+            budget = budget.with_lines(typed_lines(step_v, means.reference_v, dwell.voltage_spread_pct(port)))
         return _evaluated(error_pct(means.voltage_v, self.reference_v(means)), budget)
 
     def current(self, dwell: Dwell, port: int) -> Evaluated:
@@ -114,6 +118,9 @@ class Evaluator:
             resolution_pct(dwell.current_step_a, means.current_a),
             self.bench,
         )
+        if dwell.typed is not None:
+            step_a = dwell.typed.pair.current_step_a
+            budget = budget.with_lines(typed_lines(step_a, means.reference_a, dwell.current_spread_pct(port)))
         return _evaluated(error_pct(means.current_a, self.reference_a(means)), budget)
 
     def power(self, dwell: Dwell, port: int) -> Evaluated:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample
+from mfg.calibration.pairing import Sample, window_s
 from mfg.calibration.windows import (
     FIRST_WINDOW_LIMIT_PPM,
     SCATTER_LIMIT_PPM,
@@ -19,19 +19,22 @@ from mfg.calibration.windows import (
     check_not_saturated,
     check_reference_fresh,
     check_scatter,
+    check_steady_while_read,
 )
 from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, MfgError, StationError
 from mfg.fixtures.power_switch import PowerSwitch
-from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.fixtures.references import Reference
+from mfg.fixtures.shelly_meter import ShellyMeter
 from mfg.limits.loader import PORTS
 from mfg.readings.paired import Dwell, collect_windows
-from mfg.readings.settling import OnPoll, around, wait_until_stable, wait_until_switched
+from mfg.readings.settling import OnPoll, around, wait_until_settled, wait_until_switched
 from mfg.readings.window_sources import WindowSource
 from mfg.station import LoadPoint, Station
 
 REPEATED_SHARE = 2  # a steady load repeats readings by chance; a meter that holds gives nothing else
 STEP_FACTOR = 2.0  # a reading that sits between two steps scatters by half a step, not by its root of 12
+WANDER_PPM = 600.0  # twice the mains' wander within a second (metrology 3.1)
 LEAST_SHARE = 0.5  # of a dwell's highest current below which the load went away
 Check = Callable[[], Finding | None]
 _ERRORS: dict[str, type[MfgError]] = {"dut": DutError, "fixture": FixtureError, "station": StationError}
@@ -49,7 +52,7 @@ class LoadBench:
     station: Station
     clock: BenchClock
     switch: PowerSwitch
-    meter: ReferenceMeter
+    meter: Reference
     ports: tuple[int, ...] = PORTS  # those with a CT on the conductor: only they are to be believed
 
     def go_to(self, point: LoadPoint, settle_s: float, on_poll: OnPoll) -> float:
@@ -65,21 +68,23 @@ class LoadBench:
             StationError: The reference failed, or gives earlier readings.
         """
         channel = self.station.power_switch.load_channel
+
+        def measured_a() -> float:
+            return self.switch.measured_current_a(channel)
+
         deadline, change = self.clock.deadline(settle_s), around(point.current_a)
-        before_a = self.switch.measured_current_a(channel)
+        before_a = measured_a()
         if before_a < point.current_a:
             self._set_range(point.range_a)
         if len(self.station.load_points) > 1:
             self.switch.set_current(channel, point.current_a)
         self.switch.on(channel)
         if not change.reached(before_a):
-            change = wait_until_switched(
-                lambda: self.switch.measured_current_a(channel), self.clock, change, deadline, on_poll
-            )
+            change = wait_until_switched(measured_a, self.clock, change, deadline, on_poll)
         if before_a >= point.current_a:
             self._set_range(point.range_a)
         update_s = self.station.reference_meter.update_s
-        return wait_until_stable(self.meter, change, update_s, deadline, on_poll)
+        return wait_until_settled(self.meter, measured_a, self.clock, change, update_s, deadline, on_poll)
 
     def _set_range(self, range_a: float) -> None:
         settings = self.station.reference_meter
@@ -98,12 +103,13 @@ class LoadBench:
         def ratios() -> dict[int, list[float]]:  # only for a load that stayed
             return {port: dwell.current_ratios(port) for port in self.ports}
 
-        believable_ppm = _believable_scatter_ppm(dwell, self.ports)
+        believable_ppm = self._believable_scatter_ppm(dwell)
         later = {port: readings[1:] for port, readings in currents.items()}  # the first one may be stale
         angle_deg = self.station.conductor.load_angle_deg
         require_believable(
             [
                 *reference_checks(dwell, float(self.station.line_frequency_hz)),
+                *typed_checks(dwell, self.ports),
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
                 lambda: check_currents_there(later),
@@ -114,6 +120,24 @@ class LoadBench:
         )
         return dwell
 
+    def _believable_scatter_ppm(self, dwell: Dwell) -> float:
+        """Return the scatter that windows may have: the load's, that of the steps, and what pairing leaves.
+
+        A reference that averages longer than a window does not show how the mains wanders within its update.
+        Against one reading of a person windows scatter with the mains; `typed_checks` has judged that.
+        """
+        if dwell.typed is not None:
+            return dwell.typed.spread_limit_pct * 1e4
+        smallest_a = min(abs(dwell.means(port).current_a) for port in self.ports)
+        if smallest_a == 0:
+            return SCATTER_LIMIT_PPM
+        step_a = dwell.current_step_a
+        if isinstance(self.meter, ShellyMeter):
+            step_a = math.hypot(step_a, self.station.conductor.turns * self.meter.current_step_a)
+        steps_ppm = step_a / smallest_a / math.sqrt(12) * 1e6
+        slow = self.station.reference_meter.update_s > window_s(float(self.station.line_frequency_hz))
+        return math.hypot(SCATTER_LIMIT_PPM, STEP_FACTOR * steps_ppm, WANDER_PPM if slow else 0.0)
+
 
 def reference_checks(dwell: Dwell, expected_hz: float) -> list[Check]:
     """Return what is checked of the reference and the mains in every dwell."""
@@ -123,6 +147,20 @@ def reference_checks(dwell: Dwell, expected_hz: float) -> list[Check]:
         lambda: check_reference_fresh(dwell.samples, len(dwell.samples) // REPEATED_SHARE),
         lambda: check_mains_steady(dwell.samples),
     ]
+
+
+def typed_checks(dwell: Dwell, ports: Sequence[int]) -> list[Check]:
+    """Return what is checked where a person read the reference: that nothing moved meanwhile.
+
+    A port that sees no conductor is not judged here: checks of its own name it.
+    """
+    typed = dwell.typed
+    if typed is None:
+        return []
+    least_a = LEAST_SHARE * typed.pair.current_a
+    seeing = [port for port in ports if dwell.means(port).current_a > least_a]
+    wandered = {port: max(dwell.voltage_spread_pct(port), dwell.current_spread_pct(port)) for port in seeing}
+    return [lambda: check_steady_while_read(wandered, typed.spread_limit_pct)] if wandered else []
 
 
 def check_load_stayed(samples: Sequence[Sample]) -> Finding | None:
@@ -152,15 +190,6 @@ def check_currents_there(currents_a: Mapping[int, Sequence[float]]) -> Finding |
                 0.0,
             )
     return None
-
-
-def _believable_scatter_ppm(dwell: Dwell, ports: Sequence[int]) -> float:
-    """Return the scatter that paired windows may have: the load's, and that of the display steps."""
-    smallest_a = min(abs(dwell.means(port).current_a) for port in ports)
-    if smallest_a == 0:
-        return SCATTER_LIMIT_PPM
-    steps_ppm = dwell.current_step_a / smallest_a / math.sqrt(12) * 1e6
-    return math.hypot(SCATTER_LIMIT_PPM, STEP_FACTOR * steps_ppm)
 
 
 def require_believable(checks: Sequence[Check]) -> None:

@@ -10,6 +10,8 @@ from mfg.station import LoadPoint
 
 CSV_HEAD = "dwell,port,t_s,voltage_v,current_a,active_w,reactive_var,reference_v,reference_a,reference_w"
 
+NO_POWER = "Active power was not verified: the reference does not measure it."
+
 
 def note_dwell(sheet: Traveller, name: str, point: LoadPoint, dwell: Dwell) -> None:
     """Add a dwell to the traveller.

@@ -1,25 +1,24 @@
 """Collect the DUT's averaging windows, each with the reference interpolated to its centre.
 
-The reference is read by a thread of its own, blocked until the meter has fresh data; the DUT's windows
-come from a `WindowSource`. Both are stamped with one clock. The two chips have windows of their own.
+The reference's readings come from a feed (feeds.py); the DUT's windows come from a `WindowSource`. Both are
+stamped with one clock. The two chips have windows of their own.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample, interpolated, mean
+from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct
 from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, StationError
-from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.fixtures.hand_held_meter import TypedReading
+from mfg.fixtures.references import Reference
 from mfg.limits.loader import PORTS
+from mfg.readings.feeds import Feed, feed_of
 from mfg.readings.settling import OnPoll
 from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, WindowSource
-
-JOIN_WALL_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,10 @@ class Dwell:
         windows: By port, in ascending time.
         samples: The reference's readings in the dwell: voltage, current, active power.
         frequency_hz: As the unit saw the mains.
-        reference_frequency_hz: As the reference saw it.
+        reference_frequency_hz: As the reference saw it; as the unit did where the reference does not say.
         reference_angle_deg: By how much the current lags the voltage there; None where it does not say.
         current_step_a, voltage_step_v: Resolution of the unit's readings.
+        typed: The reading that a person took; None where the reference reads by itself.
     """
 
     windows: dict[int, tuple[PortWindow, ...]]
@@ -69,6 +69,7 @@ class Dwell:
     current_step_a: float
     voltage_step_v: float
     reference_angle_deg: float | None = None
+    typed: TypedReading | None = None
 
     def count(self) -> int:
         """Return the number of windows of the port that has fewest."""
@@ -79,6 +80,14 @@ class Dwell:
         windows = self.windows[port]
         names = Means.__dataclass_fields__
         return Means(**{name: mean([getattr(window, name) for window in windows]) for name in names})
+
+    def voltage_spread_pct(self, port: int) -> float:
+        """Return by how much the port's voltage wandered over the windows, in percent; it must be above 0."""
+        return spread_pct([window.voltage_v for window in self.windows[port]])
+
+    def current_spread_pct(self, port: int) -> float:
+        """Return by how much the port's current wandered over the windows, in percent; it must be above 0."""
+        return spread_pct([window.current_a for window in self.windows[port]])
 
     def current_ratios(self, port: int) -> list[float]:
         """Return the ratio of the port's current to the reference's, window by window."""
@@ -93,63 +102,9 @@ class Dwell:
         return [window.active_w / window.reference_w for window in self.windows[port]]
 
 
-class ReferenceFeed:
-    """Reads the reference in a thread while a `with` block runs."""
-
-    def __init__(self, meter: ReferenceMeter) -> None:
-        self._meter = meter
-        self._samples: list[Sample] = []
-        self._frequencies: list[float] = []
-        self._angles: list[float] = []
-        self._failure: StationError | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reference-feed", daemon=True)
-
-    def __enter__(self) -> ReferenceFeed:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=JOIN_WALL_S)
-        if self._thread.is_alive():
-            raise StationError("The reference meter's reading did not end.", "Look at its link.")
-
-    def _run(self) -> None:
-        try:
-            while not self._stop.is_set():
-                reading = self._meter.read()
-                values = (reading.voltage_v, reading.current_a, reading.active_w)
-                self._frequencies.append(reading.frequency_hz)
-                if reading.angle_deg is not None:
-                    self._angles.append(reading.angle_deg)
-                self._samples.append(Sample(reading.t_s, values))
-        except StationError as error:
-            self._failure = error
-
-    def check(self) -> None:
-        """Raise a StationError when the feed has ended."""
-        if self._failure is not None:
-            raise StationError(str(self._failure.args[0]), self._failure.action) from self._failure
-        if not self._thread.is_alive():
-            raise StationError("The reference meter's reading broke off.", "Call the engineer.")
-
-    def samples(self) -> Sequence[Sample]:
-        """Return the readings so far, in ascending time."""
-        return list(self._samples)
-
-    def frequency_hz(self) -> float:
-        """Return the mean frequency of the readings so far."""
-        return mean(self._frequencies)
-
-    def angle_deg(self) -> float | None:
-        """Return the mean phase angle of the readings so far, None where the meter gave none."""
-        return mean(self._angles) if self._angles else None
-
-
 def collect_windows(
     source: WindowSource,
-    meter: ReferenceMeter,
+    meter: Reference,
     clock: BenchClock,
     rule: StopRule,
     timeout_s: float,
@@ -175,9 +130,10 @@ def collect_windows(
         DutError: The unit did not answer, or a chip gave too few windows within `timeout_s`. Nothing was
         written anywhere.
     """
-    deadline = clock.deadline(timeout_s)
     seen: list[ChipWindow] = []
-    with ReferenceFeed(meter) as feed:
+    with feed_of(meter, clock) as feed:
+        deadline = clock.deadline(timeout_s + feed.allowance_s)
+        rule = feed.rule(rule)
         while not deadline.expired():
             seen += source.poll()
             feed.check()
@@ -185,15 +141,8 @@ def collect_windows(
             paired = _paired(seen, samples)
             on_poll(min(len(windows) for windows in paired.values()))
             if _enough(paired, rule, ports):
-                return Dwell(
-                    {port: tuple(windows) for port, windows in paired.items()},
-                    tuple(samples),
-                    source.frequency_hz,
-                    feed.frequency_hz(),
-                    source.current_step_a,
-                    source.voltage_step_v,
-                    feed.angle_deg(),
-                )
+                most = {port: windows[: rule.most] for port, windows in paired.items()}
+                return _dwell(source, feed, most, samples)
             clock.sleep_s(source.poll_s)
     slow = [chip for chip in CHIP_PORTS if sum(window.chip == chip for window in seen) < rule.least]
     if not slow:
@@ -204,6 +153,22 @@ def collect_windows(
     raise DutError(
         f"No {rule.least} fresh windows of {' and '.join(slow)} within {timeout_s:g} s.",
         "The chip is not measuring: look at its crystal, its supply and the mains.",
+    )
+
+
+def _dwell(
+    source: WindowSource, feed: Feed, paired: dict[int, list[PortWindow]], samples: Sequence[Sample]
+) -> Dwell:
+    frequency_hz = feed.frequency_hz()
+    return Dwell(
+        {port: tuple(windows) for port, windows in paired.items()},
+        tuple(samples),
+        source.frequency_hz,
+        source.frequency_hz if frequency_hz is None else frequency_hz,
+        source.current_step_a,
+        source.voltage_step_v,
+        feed.angle_deg(),
+        feed.typed(),
     )
 
 

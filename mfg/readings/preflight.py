@@ -15,8 +15,9 @@ from mfg.calibration.uncertainty import (
     power_budget,
     resolution_pct,
     voltage_budget,
+    within,
 )
-from mfg.certificates import Certificate
+from mfg.certificates import HAND_HELD_METER, Certificate
 from mfg.limits import Limit, LimitSet
 from mfg.readings.evaluation import POWER_STEP_W
 from mfg.readings.standard import ReferenceStandard, bench_limits
@@ -25,6 +26,7 @@ from mfg.station import LoadPoint, Station
 EXPECTED_SCATTER_PCT = 0.0025  # of a port's mean ratio: the dwell ends at 25 ppm
 EXPECTED_SCATTER_DOF = 7.0  # eight windows
 EXPECTED_AMBIENT_DEGC = 23.0
+EXPECTED_WANDER_PCT = 0.1  # of the mains while a person reads a meter, about 5 s (metrology 3.3)
 CURRENT_STEP_A, VOLTAGE_STEP_V = 0.001, 0.01  # of the original interface, the coarser one
 
 
@@ -76,13 +78,19 @@ def _budgets(station: Station, standard: ReferenceStandard, point: LoadPoint) ->
         standard.voltage_point(volts, hz),
         standard.current_point(point.current_a, point.range_a, hz),
     )
-    power = standard.power_point(volts, point.current_a, point.range_a, station.conductor.load_angle_deg, hz)
     scatter = Contribution(
         "repeatability", EXPECTED_SCATTER_PCT, "A", dof=EXPECTED_SCATTER_DOF, source="expected"
     )
-    return {
+    budgets = {
         "voltage_error_pct": voltage_budget(voltage, scatter, resolution_pct(VOLTAGE_STEP_V, volts), bench),
         "current_error_pct": current_budget(current, scatter, resolution_pct(CURRENT_STEP_A, port_a), bench),
+    }
+    if station.reference_meter.certificate == HAND_HELD_METER:  # it gives neither power nor angle
+        typed = [within("reference, time of the reading", EXPECTED_WANDER_PCT / 2, source="expected")]
+        return {name: budget.with_lines(typed) for name, budget in budgets.items()}
+    angle_deg = station.conductor.load_angle_deg
+    power = standard.power_point(volts, point.current_a, point.range_a, angle_deg, hz)
+    return budgets | {
         "power_error_pct": power_budget(power, scatter, resolution_pct(POWER_STEP_W, volts * port_a), bench),
         "phase_error_deg": phase_budget(scatter, bench),
     }

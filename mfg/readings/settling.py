@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from mfg.calibration.pairing import mean, spread_pct
 from mfg.clock import BenchClock, Deadline
 from mfg.errors import FixtureError, StationError
-from mfg.fixtures.reference_meter import LATENCY_S, ReferenceMeter, ReferenceReading
+from mfg.fixtures.hand_held_meter import HandHeldMeter
+from mfg.fixtures.reference_meter import LATENCY_S, ReferenceReading
+from mfg.fixtures.references import Reference, SelfReading
 
 STABLE_SPAN_PCT = 0.15  # of the last readings before a load counts as settled
 STABLE_READINGS = 5
@@ -79,8 +81,49 @@ def wait_until_switched(
     return Change(change.low_a, change.high_a, clock.now_s(), current_a)
 
 
+def wait_until_settled(
+    meter: Reference,
+    measured_a: Callable[[], float],
+    clock: BenchClock,
+    change: Change,
+    update_s: float,
+    deadline: Deadline,
+    on_poll: OnPoll,
+) -> float:
+    """Wait until the new current is stable: by the reference, or by the power switch where a person reads.
+
+    Args:
+        meter: The reference, configured.
+        measured_a: Measures the load's current at the switch, in A.
+        clock: The bench clock.
+        change, update_s, deadline, on_poll: As for `wait_until_stable`.
+
+    Returns:
+        The current, in A, mean of the last readings.
+
+    Raises:
+        FixtureError, StationError: As `wait_until_stable`.
+    """
+    if not isinstance(meter, HandHeldMeter):
+        return wait_until_stable(meter, change, update_s, deadline, on_poll)
+    currents_a: list[float] = []
+    while not deadline.expired():
+        currents_a = [*currents_a[-(STABLE_READINGS - 1) :], measured_a()]
+        on_poll(0)
+        if _stable(currents_a, change):
+            meter.expect(mean(currents_a))
+            return mean(currents_a)
+        clock.sleep_s(update_s / STABLE_READINGS)
+    last = ", ".join(f"{current_a:.3f}" for current_a in currents_a)
+    raise FixtureError(
+        f"The load's current did not become stable within {deadline.duration_s:g} s; last readings of the "
+        f"power switch {last} A.",
+        "Check the load and its switch.",
+    )
+
+
 def wait_until_stable(
-    meter: ReferenceMeter, change: Change, update_s: float, deadline: Deadline, on_poll: OnPoll
+    meter: SelfReading, change: Change, update_s: float, deadline: Deadline, on_poll: OnPoll
 ) -> float:
     """Wait until the reference shows the new current, stable.
 

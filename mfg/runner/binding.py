@@ -37,6 +37,7 @@ def plug_binder(context: SlotContext, sheet: Traveller, front_end: FrontEnd | No
     """Return what puts a slot's plugs into a phase; without a front end nobody is asked."""
     common: dict[str, Any] = {"context": context, "traveller": sheet}
     bound: dict[type[Any], type[Any]] = {cls: plugs.for_slot(cls, **common) for cls in _PLUGS}
+    bound[plugs.ReferenceMeterPlug] = plugs.for_slot(plugs.ReferenceMeterPlug, **common, front_end=front_end)
     bound[OperatorPlug] = plugs.for_slot(
         OperatorPlug,
         **common,

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from mfg.clock import BenchClock
 from mfg.errors import MfgError, StationError
 from mfg.limits import load_limits
+from mfg.runner.chosen_reference import with_reference
 from mfg.runner.line import Line, Message
 from mfg.runner.recovery import recover_run
 from mfg.runner.remote import RemoteDisplay, RemoteFrontEnd
@@ -80,14 +81,15 @@ class _Runner:
             self._line.close()
 
     def _run(self, job: Message) -> dict[str, Any]:
-        station, clock = _station(job), BenchClock.parse(job["clock"])
+        request = RunRequest.from_json(job["request"])
+        station, clock = with_reference(_station(job), request.mode.reference), BenchClock.parse(job["clock"])
         self._front_end = RemoteFrontEnd(self._line, clock)
         run = UnitRun(
             station,
             clock,
             load_limits(Path(job["limits"])),
             WifiCredentials(**job["credentials"]),
-            RunRequest.from_json(job["request"]),
+            request,
             self._front_end,
             RemoteDisplay(self._line),
             job["backend"],

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfg.certificates import REFERENCE_METER, Certificate, load_certificates
+from mfg.certificates import REFERENCES, Certificate, load_certificates
 from mfg.errors import StationError
 from mfg.limits import LimitSet
 from mfg.readings.preflight import past_due, too_uncertain
@@ -25,9 +25,16 @@ _LOG = logging.getLogger("mfg.runner")
 
 @dataclass(frozen=True)
 class Fit:
-    """What a calibration on this bench rests on, and what a named person let pass."""
+    """What a calibration on this bench rests on, and what a named person let pass.
+
+    Attributes:
+        certificates: Of the instruments in use, by role.
+        reference: That of the reference.
+        waivers: What was let pass, in sentences.
+    """
 
     certificates: Mapping[str, Certificate]
+    reference: Certificate
     waivers: list[str]
 
 
@@ -43,7 +50,7 @@ def require_fit_bench(station: Station, limits: LimitSet, request: RunRequest, t
             f"{station.path}: names no certificates; a calibration without any proves nothing.",
             "Name the file with the instruments' certificates under 'certificates'.",
         )
-    certificates = load_certificates(station.certificates)
+    certificates, reference = _in_use(station, load_certificates(station.certificates))
     due = past_due(certificates, today)
     if due and not request.past_due_by:
         raise StationError(
@@ -51,7 +58,7 @@ def require_fit_bench(station: Station, limits: LimitSet, request: RunRequest, t
             "Have it calibrated; or a named person lets it pass with --past-due-by NAME.",
         )
     waivers = [f"Past due, let pass by {request.past_due_by}: {text}." for text in due]
-    coarse = too_uncertain(station, limits, certificates[REFERENCE_METER])
+    coarse = too_uncertain(station, limits, reference)
     if coarse and not request.uncertainty_waived_by:
         raise StationError(
             f"This bench is too uncertain for its limits: {'; '.join(coarse)}.",
@@ -59,7 +66,25 @@ def require_fit_bench(station: Station, limits: LimitSet, request: RunRequest, t
             "--uncertainty-waived-by NAME.",
         )
     name = request.uncertainty_waived_by
-    return Fit(certificates, [*waivers, *(f"Too uncertain, let pass by {name}: {text}." for text in coarse)])
+    return Fit(
+        certificates,
+        reference,
+        [*waivers, *(f"Too uncertain, let pass by {name}: {text}." for text in coarse)],
+    )
+
+
+def _in_use(
+    station: Station, certificates: Mapping[str, Certificate]
+) -> tuple[dict[str, Certificate], Certificate]:
+    """Leave out the references that are not used in this run; return that of the one that is, too."""
+    role = station.reference_meter.certificate
+    if role not in certificates:
+        raise StationError(
+            f"{station.certificates}: has no certificate of the {role.replace('_', ' ')}.",
+            f"Add it as the table [{role}], with its serial number.",
+        )
+    others = set(REFERENCES) - {role}
+    return {name: paper for name, paper in certificates.items() if name not in others}, certificates[role]
 
 
 def require_clock(records_folder: Path, now: datetime.datetime) -> None:

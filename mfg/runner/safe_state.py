@@ -11,6 +11,7 @@ import logging
 from mfg.clock import BenchClock
 from mfg.errors import MfgError
 from mfg.fixtures.power_switch import PowerSwitch
+from mfg.fixtures.references import SHELLY_DIALECT, shelly_at
 from mfg.fixtures.visa_link import VisaLink
 from mfg.station import Slot, Station
 
@@ -76,10 +77,22 @@ class SafeState:
             identification = self._station.power_switch.identification_channel
             # The load first: it is what burns.
             switch.all_off((load, identification, self._slot.supply_channel))
-            return self._measured(switch, (load, identification))
+            problems = self._measured(switch, (load, identification))
+            return [*problems, *self._relay_opened()]
         except MfgError as error:
             _LOG.warning("the bench could not be made safe: %s", error)
             return [str(error)]
+
+    def _relay_opened(self) -> list[str]:
+        """Open the relay of a Shelly, in series with the load; say why it is not proved to be open."""
+        settings = self._station.reference_meter
+        if settings.dialect != SHELLY_DIALECT:
+            return []
+        try:
+            shelly_at(settings, self._clock).relay_off()
+        except MfgError as error:
+            return [str(error)]
+        return []
 
     def _measured(self, switch: PowerSwitch, loads: tuple[int, ...]) -> list[str]:
         supply = self._slot.supply_channel

@@ -13,7 +13,7 @@ from typing import Any
 
 from openhtf.core import test_record as htf_record
 
-from mfg.certificates import REFERENCE_METER, Certificate
+from mfg.certificates import Certificate
 from mfg.clock import BenchClock
 from mfg.errors import StationError
 from mfg.fixtures.front_end import FrontEnd
@@ -128,7 +128,7 @@ class UnitRun:
             if self._request.mode.compares:
                 fit = require_fit_bench(self._station, self._limits, self._request, self._started.date())
                 self._certificates = fit.certificates
-                self._sheet.certificate = fit.certificates[REFERENCE_METER]
+                self._sheet.certificate = fit.reference
                 self._sheet.waivers += fit.waivers
             plan = self._plan()
             check_plan(plan)

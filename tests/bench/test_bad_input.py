@@ -75,6 +75,9 @@ def test_a_refusal_ends_the_process_with_exit_code_2_and_a_sentence(tmp_path):
         (("--assembly", "ASY0398V03.2", "--serial", "1823"), "SN and"),
         (("--assembly", "ASY0399V03.2", "--serial", "SN00001823"), "ASY0399V03.2"),
         (("--assembly", "SN00001823", "--serial", "ASY0398V03.2"), "SN00001823"),
+        ((*LABELS, "--reference", "a meter"), "--reference a meter: this is no reference"),
+        ((*LABELS, "--reference", "manual"), "describes no hand-held meter"),
+        ((*LABELS, "--reference", "shelly://192.0.2.9", "--no-cal"), "--reference does not go with no-cal"),
     ],
 )
 def test_a_wrong_argument_is_refused_before_the_bench_is_started(refused, arguments, sentence):

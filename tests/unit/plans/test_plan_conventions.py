@@ -159,10 +159,11 @@ class TestThePlan:
         assert len(errors) == 6 * 10
         assert len(evaluated["verify_stored"]) == 6 * 4
 
-    def test_lets_a_unit_do_without_its_phases_and_nothing_else(self):
+    def test_lets_a_unit_do_without_its_phases_and_a_reference_without_power_and_nothing_else(self):
         optional = {name for names in FULL.optional.values() for name in names}
         phases = ("phase_counts", "high_phase_error_deg", "stored_phase_error_deg")
-        of_ports = {f"port{n}_{name}" for n in range(1, 7) for name in phases}
+        powers = [f"{point}_power_error_pct" for point in ("high", "mid", "low", "stored")]
+        of_ports = {f"port{n}_{name}" for n in range(1, 7) for name in (*phases, *powers)}
         assert optional == of_ports | {"registers_lost", "press_lines"}
 
     def test_measures_without_a_load_before_the_calibration_is_stored(self):

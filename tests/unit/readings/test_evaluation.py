@@ -13,6 +13,7 @@ from bench_fakes import CURRENT_A, TURNS, VOLTAGE_V, dwell, paper, standard, wit
 import mfg.limits
 from mfg.calibration.uncertainty import BenchLimits, Uncertainty
 from mfg.certificates import CertifiedQuantity
+from mfg.fixtures.hand_held_meter import TypedPair, TypedReading
 from mfg.limits import Limit, load_limits
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.records.uncertainty import UncertaintyEntry
@@ -174,3 +175,21 @@ class TestTheVerdict:
 
     def test_has_every_key_of_a_record_and_no_other(self):
         assert set(self.judged(0.0, GUARDED)) == set(UncertaintyEntry.__annotations__)
+
+
+class TestATypedReading:
+    TYPED = TypedReading(TypedPair(VOLTAGE_V, CURRENT_A, 0.1, 0.01), 0.0, 3.0, 0.5)
+
+    def test_has_its_digits_and_its_time_in_the_budget(self):
+        found = replace(dwell(), typed=self.TYPED)
+        current = lines_of(evaluator().current(found, 1))
+        assert current["reference, digits that were read"] == pytest.approx(0.005 / CURRENT_A * 100 / 3**0.5)
+        # 20 ppm to and fro: half the span is 20 ppm
+        assert current["reference, time of the reading"] == pytest.approx(0.002 / 3**0.5, rel=0.01)
+        voltage = lines_of(evaluator().voltage(found, 1))
+        assert voltage["reference, digits that were read"] == pytest.approx(0.05 / VOLTAGE_V * 100 / 3**0.5)
+
+    def test_is_less_certain_than_one_that_is_paired(self):
+        found = replace(dwell(), typed=self.TYPED)
+        typed, paired = (evaluator().current(one, 1).uncertainty.expanded for one in (found, dwell()))
+        assert typed > paired

@@ -18,9 +18,9 @@ from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, StationError
 from mfg.fixtures.reference_meter import ReferenceReading
+from mfg.readings.feeds import ReferenceFeed
 from mfg.readings.paired import (
     Dwell,
-    ReferenceFeed,
     collect_windows,
     read_unpaired,
 )

@@ -15,7 +15,8 @@ from mfg.certificates import CertifiedQuantity
 from mfg.errors import StationError
 from mfg.limits import LimitSet, load_limits
 from mfg.readings.preflight import past_due, too_uncertain
-from mfg.station import LoadPoint
+from mfg.runner.chosen_reference import with_reference
+from mfg.station import HandHeldMeterSettings, LoadPoint
 
 LIMITS = load_limits(Path(mfg.limits.__file__).with_name("ct6.toml"))
 COARSE = paper(
@@ -93,3 +94,17 @@ class TestTooUncertain:
     def test_a_reference_that_is_not_specified_is_refused(self, changes: Any, certificate, message):
         with pytest.raises(StationError, match=message):
             too_uncertain(station(**changes), LIMITS, certificate)
+
+    @pytest.mark.parametrize(
+        ("chosen", "model", "spoilt"),
+        [
+            ("manual", "GPM-8310", set()),
+            ("manual", "87V", {"voltage_error_pct", "current_error_pct"}),
+            ("shelly://192.0.2.9", "Plus1PM", {"voltage_error_pct", "current_error_pct", "power_error_pct"}),
+        ],
+    )
+    def test_a_chosen_reference_is_judged_by_its_own_table(self, chosen: str, model: str, spoilt: set[str]):
+        meter = HandHeldMeterSettings("Any", model, "1", 300.0, 10.0)
+        bench = station(load_points=station().load_points[:1], hand_held_meter=meter)
+        problems = too_uncertain(with_reference(bench, chosen), LIMITS, replace(paper(), model=model))
+        assert {text.split()[0] for text in problems} == spoilt
