@@ -8,6 +8,10 @@ from pathlib import PurePosixPath
 from mfg.emulator.core import FILE_SYSTEM_BLOCK_BYTES, FILE_SYSTEM_BLOCKS, FILE_SYSTEM_OFFSET
 from mfg.errors import StationError
 
+# As MicroPython's, four times the program size: a short file that a unit keeps within its folder's block is
+# read into one cache, and called corrupt where that is smaller.
+CACHE_BYTES = 1024
+
 try:
     from littlefs import LittleFS, LittleFSError
 except ImportError as error:
@@ -74,6 +78,7 @@ def _file_system() -> LittleFS:
         block_count=FILE_SYSTEM_BLOCKS,
         prog_size=256,
         read_size=32,
+        cache_size=CACHE_BYTES,
         mount=False,
     )
 
