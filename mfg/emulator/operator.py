@@ -19,7 +19,7 @@ import json
 import re
 import socketserver
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ ABOUT_VOLTS = re.compile(r"about\s+(\d+(?:\.\d+)?)\s*V\b", re.IGNORECASE)
 ONE_DECIMAL = re.compile(r"(?<![\d.])(\d+\.\d)(?![\d.])")
 HOLD_SECONDS = re.compile(r"\bhold\b[^.]{0,40}\bfor (\d+(?:\.\d+)?)\s*(?:s|seconds?)\b", re.IGNORECASE)
 ABOUT_DISPLAY = re.compile(r"\b(display|screen)\b", re.IGNORECASE)
+WATCH_ALONE = re.compile(r"\bwatch the (green|blue) LED alone\b", re.IGNORECASE)
 COLOURS = {GPIO_GREEN_LED: "green", GPIO_BLUE_LED: "blue"}
 
 
@@ -120,12 +121,13 @@ class Operator:
         return "ok"
 
     def _count(self, unit: UnitConfig, text: str) -> str:
-        del text  # Whatever it announces: the operator says what was seen.
+        alone = WATCH_ALONE.search(text)  # where to look; what is said is what was seen
+        watched = {gpio: colour for gpio, colour in COLOURS.items() if alone is None or alone[1] == colour}
         link = ControlClient(unit.control_port)
         since_s = self._clock.now_s()
-        edges = self._watch(link, since_s)
+        edges = self._watch(link, since_s, watched)
         longest_s = self._at_least(LONGEST_FLASH_S)
-        counts = {colour: _flashes(edges, gpio, longest_s) for gpio, colour in COLOURS.items()}
+        counts = {colour: _flashes(edges, gpio, longest_s) for gpio, colour in watched.items()}
         self._think()
         lit = [colour for colour, count in counts.items() if count]
         if not lit:
@@ -165,11 +167,13 @@ class Operator:
         pixels = base64.b64decode(reply["rgb565_base64"])
         return read_text(Frame(reply["width"], reply["height"], bool(reply["powered"]), pixels))
 
-    def _watch(self, link: ControlClient, since_s: float) -> list[tuple[float, int, int]]:
-        """Watch the lights until they flashed and paused, or nothing came."""
+    def _watch(
+        self, link: ControlClient, since_s: float, watched: Collection[int]
+    ) -> list[tuple[float, int, int]]:
+        """Watch some lights until they flashed and paused, or nothing came."""
         over_s = self._at_least(FLASHING_OVER_S)
         while True:
-            edges = self._edges(link, since_s)
+            edges = [edge for edge in self._edges(link, since_s) if edge[1] in watched]
             now_s = self._clock.now_s()
             watched_s = now_s - since_s
             flashed = any(level for _, _, level in edges)

@@ -22,7 +22,7 @@ from mfg.untrusted import SETTINGS_LIMIT_BYTES, decode_utf8, parse_toml, printab
 PORTS = (1, 2, 3, 4, 5, 6)
 _KINDS: dict[str, tuple[set[str], set[str]]] = {  # kind: (required keys, optional keys)
     "range": ({"low", "high", "unit", "source"}, {"rule", "risk", "required_tur", "optional"}),
-    "equals": ({"value", "source"}, {"unit"}),
+    "equals": ({"value", "source"}, {"unit", "optional"}),
     "matches": ({"pattern", "source"}, set()),
 }
 _HEAD = {"product", "revision", "deadlines"}
@@ -228,6 +228,8 @@ def _limit(where: str, name: str, entry: Any) -> Limit:
 
 
 def _check_numbers(where: str, limit: Limit) -> None:
+    if type(limit.optional) is not bool:
+        raise UsageError(f"{where}.optional is {quoted(limit.optional)}; it must be true or false.")
     if limit.kind == "matches":
         try:
             re.compile(f"(?:{limit.pattern})")
@@ -241,8 +243,6 @@ def _check_numbers(where: str, limit: Limit) -> None:
 
 
 def _check_rule(where: str, limit: Limit) -> None:
-    if type(limit.optional) is not bool:
-        raise UsageError(f"{where}.optional is {quoted(limit.optional)}; it must be true or false.")
     if limit.rule not in ("", *RULES):
         raise UsageError(f"{where}.rule is {quoted(limit.rule)}; allowed: {', '.join(RULES)}.")
     risk, ratio = _finite(f"{where}.risk", limit.risk), _finite(f"{where}.required_tur", limit.required_tur)

@@ -176,7 +176,7 @@ class TestAGoodFile:
             17,
             "key 'rule' is unknown; allowed here: pattern, source",
         ),
-        ("value = true", "value = true\noptional = true", 21, "key 'optional' is unknown; allowed here: so"),
+        ("value = true", "value = true\nrisk = 0.1", 21, "key 'risk' is unknown; allowed here: optional, so"),
         ('unit = "V"\n', "unit = 5\n", 7, "look.level_v.unit is 5; it must be a text"),
         ('"data sheet 3.1"', '" "', 7, "look.level_v.source is empty"),
         ('"data sheet 3.1"', "31", 7, "look.level_v.source is 31; it must be a text"),

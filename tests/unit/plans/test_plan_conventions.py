@@ -164,7 +164,7 @@ class TestThePlan:
         phases = ("phase_counts", "high_phase_error_deg", "stored_phase_error_deg")
         powers = [f"{point}_power_error_pct" for point in ("high", "mid", "low", "stored")]
         of_ports = {f"port{n}_{name}" for n in range(1, 7) for name in (*phases, *powers)}
-        assert optional == of_ports | {"registers_lost", "press_lines"}
+        assert optional == of_ports | {"registers_lost", "press_lines", "blue_seen"}
 
     def test_measures_without_a_load_before_the_calibration_is_stored(self):
         assert FULL.cases["verify_stored"] < FULL.cases["verify_no_load"] < FULL.cases["store_calibration"]
