@@ -14,12 +14,16 @@ from mfg.readings.supply_cycle import cycle_supply
 from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME, parse_calibration_file
 from mfg.records.journal import STORE
 from mfg.records.labels import parse_unit_label
-from mfg.records.restorable import Restorable, RestoreTarget, Window, check_restorable
+from mfg.records.restorable import (
+    Restorable,
+    RestoreTarget,
+    Window,
+    check_restorable,
+    pga_of_firmware,
+)
 from mfg.station import Station
 
 ADJUSTED = "adjust_registers"  # whose limits say what a gain may be
-FIRST_WITH_PGA_X1 = 2.8  # ct6-interface 11: firmware before it amplifies four times
-PGA, OLD_PGA = 1, 4
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -74,7 +78,7 @@ def _check(sheet: Traveller, station: Station, found: StoredCalibration) -> Rest
     target = RestoreTarget(
         parse_unit_label(sheet.unit_label),
         station.line_frequency_hz,
-        _pga(sheet.firmware_version),
+        pga_of_firmware(sheet.firmware_version),
         _window(sheet, "port1_igain_counts"),
         _window(sheet, "cs4_voltage_gain_counts"),
         _window(sheet, "port1_ioffset_counts"),
@@ -95,10 +99,3 @@ def _window(sheet: Traveller, name: str) -> Window:
     if limit.low is None or limit.high is None:
         raise UsageError(f"The limits file gives {name} no range.", "Correct ct6.toml.")
     return Window(limit.low, limit.high)
-
-
-def _pga(version: str) -> int:
-    """Return the amplification of a firmware by its version; ct6-interface 11."""
-    major, _, minor = version.partition(".")
-    number = float(f"{major}.{minor.replace('.', '')}") if major.isdigit() else 0.0
-    return PGA if number >= FIRST_WITH_PGA_X1 else OLD_PGA

@@ -12,6 +12,7 @@ from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.stored import stored_files
 from mfg.readings.unit_files import FILE_LIMIT_BYTES
+from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
 
 NEW, OLD, BETWEEN = "new", "old", "between"
 
@@ -66,7 +67,7 @@ def _put_back(
 def _over_usb(sheet: Traveller, port: UnitPortPlug, wanted: Mapping[str, bytes]) -> dict[str, bytes]:
     """Write the wanted files over the serial port and read them back."""
     with port.repl(sheet.deadline_s("serial_port_s")) as repl:
-        names = [*wanted, *sheet.stored_files]
+        names = [*wanted, FACTORY_NAME, CALIBRATION_NAME]
         for name in dict.fromkeys(names):
             if name in wanted:
                 repl.write_file(f"/{name}", wanted[name])

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.calibration.windows import StopRule
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
-from mfg.readings.evaluation import Evaluator
-from mfg.readings.load_points import LoadBench
-from mfg.readings.notes import NO_POWER, note_dwell
-from mfg.readings.standard import bench_limits, bench_standard
-from mfg.readings.window_sources import window_source
+from mfg.readings.high_point import take_high_point
+from mfg.readings.notes import NO_POWER
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -27,33 +23,15 @@ def verify_restored(
     Needs: the restored calibration in force, the load prepared. Leaves: the load on; the files proved.
     """
     sheet = traveller.sheet
-    clock, station = unit.slot_context.clock, unit.slot_context.station
-    rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
-
-    def feed(done: int) -> None:
-        power.switch.feed()
-        sheet.report_progress("verify restored", done, rule.least)
-
-    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
-    point = station.load_points[0]
-    bench.go_to(point, sheet.deadline_s("settle_s"), feed)
-    source = window_source(unit.api, clock, sheet.features, clock.now_s())
-    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
-    note_dwell(sheet, "verify restored", point, dwell)
-    evaluator = Evaluator(
-        bench_standard(station, sheet), bench_limits(station), station.conductor, point.range_a
-    )
+    high = take_high_point(sheet, unit, power, reference, "verify restored")
     passed = True
     for port in sheet.ports:
-        found = {"voltage": evaluator.voltage(dwell, port), "current": evaluator.current(dwell, port)}
-        power_name = f"port{port}_restored_power_error_pct"
-        if sheet.has_power:
-            found["power"] = evaluator.power(dwell, port)
-        else:
+        if not sheet.has_power:
             sheet.note_not_done(NO_POWER)
+            power_name = f"port{port}_restored_power_error_pct"
             test.measurements.set_measurement_outcome_to_skipped(power_name)
             sheet.left_out.add(("verify_restored", power_name))
-        for quantity, evaluated in found.items():
+        for quantity, evaluated in high.errors(port):
             name = f"port{port}_restored_{quantity}_error_pct"
             entry = evaluated.entry(sheet.limits.limit("verify_restored", name))
             sheet.evaluations["verify_restored", name] = entry

@@ -25,6 +25,8 @@ from mfg.records.labels import UnitLabel
 from mfg.untrusted import printable
 
 PGAS = (1, 2, 4)  # of the chip's amplifier; ct6-interface 7.2, register 0x34
+PGA, OLD_PGA = 1, 4
+FIRST_WITH_PGA_X1 = 2.8  # ct6-interface 11: firmware before it amplifies four times
 OTHER_FILE = "Choose the factory file of this unit, or calibrate the unit."
 
 _SIGNED_FROM, _WORDS = 0x8000, 0x10000
@@ -135,6 +137,13 @@ def restore_objections(file: FactoryFile, target: RestoreTarget, adaptor: str = 
         names = ", ".join(printable(key, 30) for key in file.extra_keys[:5])
         found.append(f"It has {len(file.extra_keys)} keys that no factory file has ({names}).")
     return tuple(found)
+
+
+def pga_of_firmware(version: str) -> int:
+    """Return how much a firmware of some version amplifies, 1 or 4; one that cannot be read counts as old."""
+    major, _, minor = version.partition(".")
+    number = float(f"{major}.{minor.replace('.', '')}") if major.isdigit() else 0.0
+    return PGA if number >= FIRST_WITH_PGA_X1 else OLD_PGA
 
 
 def _foreign_label(label: UnitLabel, own: UnitLabel) -> list[str]:

@@ -1,0 +1,67 @@
+"""One dwell at the bench's high point, for what only judges a unit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mfg.calibration.windows import StopRule
+from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, UnitApiPlug
+from mfg.fixtures.traveller import Traveller
+from mfg.readings.evaluation import Evaluated, Evaluator
+from mfg.readings.load_points import LoadBench
+from mfg.readings.notes import note_dwell
+from mfg.readings.paired import Dwell
+from mfg.readings.standard import bench_limits, bench_standard
+from mfg.readings.window_sources import window_source
+
+
+@dataclass(frozen=True)
+class HighPoint:
+    """What the dwell gave.
+
+    Attributes:
+        has_power: Whether the reference measures active power.
+    """
+
+    dwell: Dwell
+    evaluator: Evaluator
+    has_power: bool
+
+    def errors(self, port: int) -> Iterator[tuple[str, Evaluated]]:
+        """Give the port's errors of voltage, current and, where it can be compared, power, by quantity, in %."""
+        yield "voltage", self.evaluator.voltage(self.dwell, port)
+        yield "current", self.evaluator.current(self.dwell, port)
+        if self.has_power:
+            yield "power", self.evaluator.power(self.dwell, port)
+
+
+def take_high_point(
+    sheet: Traveller, unit: UnitApiPlug, power: PowerSwitchPlug, reference: ReferenceMeterPlug, name: str
+) -> HighPoint:
+    """Bring the load to its high point and take a dwell there; nothing is written to the unit.
+
+    Args:
+        sheet: Of the run; the dwell is noted on it.
+        unit, power, reference: The slot's plugs; the load is prepared.
+        name: What the dwell is for, such as "verify restored".
+
+    Raises:
+        DutError, FixtureError, StationError: By who must act; the load may be on.
+    """
+    clock, station = unit.slot_context.clock, unit.slot_context.station
+    rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
+
+    def feed(done: int) -> None:
+        power.switch.feed()
+        sheet.report_progress(name, done, rule.least)
+
+    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
+    point = station.load_points[0]
+    bench.go_to(point, sheet.deadline_s("settle_s"), feed)
+    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
+    note_dwell(sheet, name, point, dwell)
+    standard = bench_standard(station, sheet)
+    evaluator = Evaluator(standard, bench_limits(station), station.conductor, point.range_a)
+    return HighPoint(dwell, evaluator, sheet.has_power)
