@@ -15,6 +15,9 @@ from mfg.plans.mode import (
     RESET_WIFI,
     RESTORE,
     SETUP_WIFI,
+    TEST_ONLY,
+    UPGRADE,
+    UPGRADE_AND_CAL,
     Mode,
 )
 from mfg.runner.request import RunRequest
@@ -27,6 +30,9 @@ _JOBS = {
     "setup_wifi": SETUP_WIFI,
     "reset_wifi": RESET_WIFI,
     "power_cycle": POWER_CYCLE,
+    "upgrade": UPGRADE,
+    "upgrade_and_cal": UPGRADE_AND_CAL,
+    "test_only": TEST_ONLY,
 }
 
 
@@ -71,8 +77,13 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
         ("--cal-only", "calibrate a running unit (-a), power-cycle it, verify again"),
         ("--setup-wifi", "write the test network to a unit over USB"),
         ("--reset-wifi", "take the network out of a running unit (-a)"),
+        ("--upgrade", "exchange the application of a running unit (-a) for the station's, or take it back"),
     ):
         _flag(group, option, text)
+    _flag(group, "--upgrade-and-cal", "the same, then calibrate it", "-u", "--upcal")
+    _flag(
+        group, "--test-only", "incoming test: the unit leaves as it came; over USB without -a", "-t", "--test"
+    )
     group.add_argument(
         "--restore",
         default="",
@@ -95,9 +106,9 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
     )
 
 
-def _flag(parser: argparse._ActionsContainer, option: str, text: str) -> None:
-    """Add a flag under its name and under the same name with underscores."""
-    names = dict.fromkeys([option, "--" + option[2:].replace("-", "_")])
+def _flag(parser: argparse._ActionsContainer, option: str, text: str, *others: str) -> None:
+    """Add a flag under its name, under the same name with underscores, and under other names."""
+    names = dict.fromkeys([option, "--" + option[2:].replace("-", "_"), *others])
     parser.add_argument(*names, action="store_true", help=text)
 
 

@@ -21,6 +21,7 @@ from mfg.phases.identify_unit import identify_unit
 from mfg.phases.load_firmware import load_firmware
 from mfg.phases.load_micropython import load_micropython
 from mfg.phases.reset_to_factory_defaults import reset_to_factory_defaults
+from mfg.phases.settle_interrupted import settle_interrupted
 from mfg.phases.store_calibration import store_configuration
 from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
 from mfg.phases.write_label import write_label
@@ -79,7 +80,11 @@ def recovery_plan(limits: LimitSet, bind_plugs: BindPlugs) -> Plan:
     build = PlanBuilder(limits, Mode(), bind_plugs)
     group = htf.PhaseGroup(
         name="supply",
-        main=[build.case(15000, switch_supply_on), build.case(15100, archive_interrupted)],
+        main=[
+            build.case(15000, switch_supply_on),
+            build.case(15050, settle_interrupted),
+            build.case(15100, archive_interrupted),
+        ],
         teardown=[build.teardown(15900, switch_supply_off)],
     )
     return Plan("CT6", [group], build.cases, tuple(build.teardowns), "none")

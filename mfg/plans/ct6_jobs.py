@@ -6,19 +6,39 @@ from typing import Any
 
 import openhtf as htf
 
+from mfg.phases.archive_returned_unit import archive_returned_unit
 from mfg.phases.archive_running_unit import archive_running_unit
+from mfg.phases.check_board_temperature import check_board_temperature
+from mfg.phases.check_display import check_display
+from mfg.phases.check_leds import check_leds
+from mfg.phases.check_power_cycle import check_power_cycle
+from mfg.phases.check_wifi_switch import check_wifi_switch
 from mfg.phases.configure_wifi import configure_wifi
 from mfg.phases.cycle_power import cycle_power
 from mfg.phases.identify_running_unit import identify_running_unit
 from mfg.phases.identify_unit import identify_unit
+from mfg.phases.load_application import load_application
 from mfg.phases.prepare_load import prepare_load
 from mfg.phases.reset_wifi import reset_wifi
 from mfg.phases.restore_factory_file import restore_factory_file
+from mfg.phases.settle_application import settle_application
 from mfg.phases.settle_calibration import settle_calibration
+from mfg.phases.settle_returned_unit import settle_returned_unit
 from mfg.phases.switch_load import switch_load_off
+from mfg.phases.verify_application import verify_application
+from mfg.phases.verify_as_found import verify_as_found
 from mfg.phases.verify_restored import verify_restored
 from mfg.plans.ct6_parts import calibration_nodes, with_supply
-from mfg.plans.mode import CAL_ONLY, POWER_CYCLE, RESET_WIFI, RESTORE, SETUP_WIFI
+from mfg.plans.mode import (
+    CAL_ONLY,
+    POWER_CYCLE,
+    RESET_WIFI,
+    RESTORE,
+    SETUP_WIFI,
+    TEST_ONLY,
+    UPGRADE,
+    UPGRADE_AND_CAL,
+)
 from mfg.plans.plan import PlanBuilder
 
 
@@ -54,6 +74,61 @@ def restore_nodes(build: PlanBuilder) -> list[Any]:
     return [with_supply(build, identify, _settled(build, build.case(12150, restore_factory_file), load))]
 
 
+def upgrade_nodes(build: PlanBuilder) -> list[Any]:
+    """Exchange the application of a unit that runs."""
+    return [with_supply(build, build.case(1950, identify_running_unit), _exchanged(build))]
+
+
+def upgrade_and_cal_nodes(build: PlanBuilder) -> list[Any]:
+    """Exchange the application of a unit that runs, and calibrate it; both or none."""
+    calibration = htf.PhaseGroup(
+        name="calibration",
+        main=calibration_nodes(build),
+        teardown=[build.case(13900, settle_calibration)],
+    )
+    identify = build.case(1950, identify_running_unit)
+    return [with_supply(build, identify, _exchanged(build, calibration))]
+
+
+def test_only_nodes(build: PlanBuilder) -> list[Any]:
+    """Test a returned unit, and leave it as it came."""
+    load = htf.PhaseGroup(
+        name="load",
+        main=[build.case(11900, prepare_load), build.case(12360, verify_as_found)],
+        teardown=[build.teardown(12900, switch_load_off)],
+    )
+    returned = htf.PhaseGroup(
+        name="returned unit",
+        main=[
+            build.case(1940, archive_returned_unit),
+            *([] if build.mode.address else [build.case(5100, configure_wifi)]),
+            build.case(1950, identify_running_unit),
+            build.case(6000, check_board_temperature),
+            build.case(7000, check_leds),
+            build.case(8000, check_wifi_switch),
+            build.case(9000, check_power_cycle),
+            build.case(10000, check_display),
+            load,
+        ],
+        teardown=[build.case(13950, settle_returned_unit)],
+    )
+    return [with_supply(build, returned)]
+
+
+def _exchanged(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
+    """Archive a unit, exchange its application, and leave the new one or the old one on it, never between."""
+    return htf.PhaseGroup(
+        name="application",
+        main=[
+            build.case(2000, archive_running_unit),
+            build.case(5200, load_application),
+            build.case(5300, verify_application),
+            *main,
+        ],
+        teardown=[build.case(13960, settle_application)],
+    )
+
+
 def _settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
     """Archive a unit's calibration, change it, and leave the new one or the old one on it, never between."""
     return htf.PhaseGroup(
@@ -69,4 +144,7 @@ JOB_NODES = {
     POWER_CYCLE: power_cycle_nodes,
     SETUP_WIFI: setup_wifi_nodes,
     RESET_WIFI: reset_wifi_nodes,
+    UPGRADE: upgrade_nodes,
+    UPGRADE_AND_CAL: upgrade_and_cal_nodes,
+    TEST_ONLY: test_only_nodes,
 }

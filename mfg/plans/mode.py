@@ -13,8 +13,21 @@ RESTORE = "restore"  # a stored calibration, to a running unit
 SETUP_WIFI = "setup-wifi"
 RESET_WIFI = "reset-wifi"
 POWER_CYCLE = "power-cycle"
-JOBS = (FULL, CAL_ONLY, RESTORE, SETUP_WIFI, RESET_WIFI, POWER_CYCLE)
-NEED_ADDRESS = (CAL_ONLY, RESTORE, RESET_WIFI, POWER_CYCLE)
+UPGRADE = "upgrade"  # the application of a running unit, over the network
+UPGRADE_AND_CAL = "upgrade-and-cal"
+TEST_ONLY = "test-only"  # the incoming test of a returned unit, which leaves as it came
+JOBS = (
+    FULL,
+    CAL_ONLY,
+    RESTORE,
+    SETUP_WIFI,
+    RESET_WIFI,
+    POWER_CYCLE,
+    UPGRADE,
+    UPGRADE_AND_CAL,
+    TEST_ONLY,
+)
+NEED_ADDRESS = (CAL_ONLY, RESTORE, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
 LATEST = "latest"  # the newest complete calibration of the unit that is in the store
 
 ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
@@ -53,6 +66,8 @@ class Mode:
             raise UsageError(f"There is no job {self.job!r}.", f"One of {', '.join(JOBS)}.")
         if self.job in NEED_ADDRESS and not self.address:
             raise UsageError(f"--{self.job} needs a unit on the network.", "Give its address with -a ADDR.")
+        if self.job == UPGRADE_AND_CAL and self.ports != PORTS:
+            raise UsageError("--upgrade-and-cal calibrates every port.", "Leave --ports out.")
 
     @property
     def name(self) -> str:
@@ -69,12 +84,12 @@ class Mode:
     @property
     def adjusts(self) -> bool:
         """Whether the unit is compared with the reference and adjusted."""
-        return self.job == CAL_ONLY or (self.job == FULL and self.calibrate)
+        return self.job in (CAL_ONLY, UPGRADE_AND_CAL) or (self.job == FULL and self.calibrate)
 
     @property
     def compares(self) -> bool:
         """Whether the unit is compared with the reference."""
-        return self.adjusts or self.job == RESTORE
+        return self.adjusts or self.job in (RESTORE, TEST_ONLY)
 
     @property
     def calibration(self) -> str:

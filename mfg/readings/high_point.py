@@ -29,7 +29,7 @@ class HighPoint:
     has_power: bool
 
     def errors(self, port: int) -> Iterator[tuple[str, Evaluated]]:
-        """Give the port's errors of voltage, current and, where it can be compared, power, by quantity, in %."""
+        """Give the port's errors in percent by quantity; of power only where it can be compared."""
         yield "voltage", self.evaluator.voltage(self.dwell, port)
         yield "current", self.evaluator.current(self.dwell, port)
         if self.has_power:

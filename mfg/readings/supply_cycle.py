@@ -19,6 +19,7 @@ def cycle_supply(
     port: UnitPortPlug,
     power: PowerSwitchPlug,
     feed: Callable[[], None] = lambda: None,
+    within: str = "power_cycle_s",
 ) -> float:
     """Take the unit's supply away, give it back, and wait until it answers over the network.
 
@@ -26,6 +27,7 @@ def cycle_supply(
         sheet: Of the run.
         unit, port, power: The slot's plugs.
         feed: Called while waiting, so that a load that is on stays on.
+        within: Name of the deadline for the answer.
 
     Returns:
         Bench time, in s, from the supply to the first valid answer.
@@ -48,7 +50,7 @@ def cycle_supply(
     power.switch.on(power.supply)
     started_s = clock.now_s()
     port.console(sheet.deadline_s("serial_port_s"))
-    deadline = clock.deadline(sheet.deadline_s("power_cycle_s"))
+    deadline = clock.deadline(sheet.deadline_s(within))
     while not unit.answers():
         feed()
         if deadline.expired():

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +31,30 @@ BEGIN, IDENTIFIED, ACT, PHASE, KEPT, STORED = "begin", "identified", "act", "pha
 EVENTS = (BEGIN, IDENTIFIED, ACT, PHASE, KEPT, STORED)
 ERASE = "erase the flash"  # after this act nothing of an earlier calibration is on the unit
 STORE = "store the calibration on the unit"
+COPY = "keep copies of a returned unit's files on it"
+SNAPSHOT_FILE = "snapshot_before.json"  # in the run folder: what such a unit held, by sha256
+KEEP_APPLICATION = "keep the new application"
+_EXCHANGE = re.compile(r"load an application into (/app[12]) beside (/app[12])")
 _DISK_ACTION = "Free space on the disk and check its rights, then start the unit again."
+
+
+def exchange_act(new: str, old: str) -> str:
+    """Return the act with which an exchange of the application begins, by their folders."""
+    return f"load an application into {new} beside {old}"
+
+
+def application_to_settle(acts: Sequence[str]) -> tuple[str, bool]:
+    """Return the application that a killed run's unit must run alone.
+
+    Returns:
+        Its folder, "" where none was exchanged; and whether it is the new one. The new one stays once it was
+        proved, and with it the calibration that was made with it.
+    """
+    for act in acts:
+        if match := _EXCHANGE.fullmatch(act):
+            kept = KEEP_APPLICATION in acts
+            return match[1 if kept else 2], kept
+    return "", False
 
 
 class Journal:

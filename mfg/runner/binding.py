@@ -92,6 +92,7 @@ def new_traveller(
         address=request.mode.address,
         unit_keeps_time=station.unit_keeps_time,
         cycles=request.mode.cycles,
+        calibrates=request.mode.adjusts,
         forced_by=request.mode.forced_by,
         find_calibration=calibration_finder(station, request.mode),
         keep=calls.keep,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mfg.errors import StationError, UsageError
 from mfg.fixtures.traveller import StoredCalibration, no_calibration
-from mfg.plans.mode import CAL_ONLY, FULL, LATEST, Mode
+from mfg.plans.mode import CAL_ONLY, FULL, LATEST, UPGRADE_AND_CAL, Mode
 from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
 from mfg.records.index import RecordIndex, RunRow
 from mfg.records.outcomes import PASS
@@ -50,7 +50,7 @@ def latest_calibration(station: Station, serial_number: str) -> StoredCalibratio
 
 def _is_complete(row: RunRow) -> bool:
     """Tell a run that proved all ports; with some ports only a run is PARTLY CALIBRATED, never PASS."""
-    return row.outcome == PASS and row.mode.split(" ")[0] in (FULL, CAL_ONLY)
+    return row.outcome == PASS and row.mode.split(" ")[0] in (FULL, CAL_ONLY, UPGRADE_AND_CAL)
 
 
 def _kept(record: Record, folder: Path) -> StoredCalibration:

@@ -15,15 +15,25 @@ from typing import Any
 
 from mfg.clock import BenchClock
 from mfg.errors import MfgError, StationError, UsageError
-from mfg.fixtures.traveller import Traveller
+from mfg.fixtures.dut_apps import parse_snapshot
+from mfg.fixtures.traveller import Interrupted, Traveller
 from mfg.limits import LimitSet
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.plans.ct6 import recovery_plan
 from mfg.records.chain import RecordChain
-from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
+from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME, MACHINE_NAME
 from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
 from mfg.records.index import RecordIndex
-from mfg.records.journal import ERASE, STORE, Journal, Story, read_journal
+from mfg.records.journal import (
+    COPY,
+    ERASE,
+    SNAPSHOT_FILE,
+    STORE,
+    Journal,
+    Story,
+    application_to_settle,
+    read_journal,
+)
 from mfg.records.labels import parse_serial_code
 from mfg.records.record import INTERRUPTED, PASS, PhaseEntry
 from mfg.records.run_context import RunContext, build_record
@@ -38,6 +48,7 @@ from mfg.runner.result import STORING_WALL_S, WATCHED_WALL_S, Display
 from mfg.runner.run_facts import known_at_begin, known_of_unit
 from mfg.runner.storing import finish, put_on_record
 from mfg.station import SlotContext, Station, WifiCredentials
+from mfg.untrusted import parse_json
 from mfg.version import __version__
 
 AGAIN = "Start the unit again: its test begins from the beginning."
@@ -160,15 +171,9 @@ def _archive(
 
 def _archived_calibration(folder: RunFolder, story: Story) -> dict[str, bytes]:
     """Return the calibration files that the killed run had archived, as far as they are as it kept them."""
-    kept = {entry["name"]: entry for entry in story.files}
-    found = {}
-    for name in (FACTORY_NAME, CALIBRATION_NAME):
-        entry = kept.get(f"archive_{name}")
-        if entry is not None:
-            content = folder.file(entry["file"]).read_bytes()
-            if hashlib.sha256(content).hexdigest() == entry["sha256"]:
-                found[name] = content
-    return found
+    names = (FACTORY_NAME, CALIBRATION_NAME)
+    found = {name: _kept_content(folder, story, f"archive_{name}") for name in names}
+    return {name: content for name, content in found.items() if content is not None}
 
 
 def _traveller(
@@ -185,11 +190,41 @@ def _traveller(
         RunCalls(keep, refuse, refuse, refuse, refuse, display.progress),
     )
     sheet.mac = str(story.unit.get("mac", ""))
-    sheet.storing_interrupted = STORE in story.acts
+    application, kept = application_to_settle(story.acts)
+    sheet.storing_interrupted = STORE in story.acts and not kept
     archived = any(phase["name"] == ARCHIVED and phase["outcome"] == PASS for phase in story.phases)
-    if archived and ERASE not in story.acts:  # after an erase the unit starts again from the beginning
+    if ERASE in story.acts:  # the unit starts again from the beginning
+        return sheet
+    if archived and not kept:
         sheet.old_files = _archived_calibration(folder, story)
+    if application or COPY in story.acts:
+        listed = _kept_json(folder, story, SNAPSHOT_FILE)
+        sheet.interrupted = Interrupted(
+            _serial(story) or "",
+            application,
+            kept,
+            {} if kept else _kept_json(folder, story, f"archive_{MACHINE_NAME}") or {},
+            COPY in story.acts,
+            parse_snapshot(listed) if listed is not None else None,
+        )
     return sheet
+
+
+def _kept_json(folder: RunFolder, story: Story, name: str) -> Any:
+    """Return what a file that the killed run had kept holds, None where there is none as it kept it."""
+    content = _kept_content(folder, story, name)
+    return parse_json(content) if content is not None else None
+
+
+def _kept_content(folder: RunFolder, story: Story, name: str) -> bytes | None:
+    for entry in story.files:
+        if entry["name"] == name:
+            try:
+                content = folder.file(entry["file"]).read_bytes()
+            except (OSError, MfgError):
+                return None  # the record of the killed run names what is missing
+            return content if hashlib.sha256(content).hexdigest() == entry["sha256"] else None
+    return None
 
 
 def _context(

@@ -29,7 +29,7 @@ from mfg.records.from_openhtf import (
     phases_from_openhtf,
 )
 from mfg.records.index import RecordIndex
-from mfg.records.journal import ACT, ERASE, KEPT, PHASE, Journal
+from mfg.records.journal import ACT, ERASE, IDENTIFIED, KEPT, PHASE, SNAPSHOT_FILE, Journal
 from mfg.records.labels import UNIT_FILES, parse_unit_label
 from mfg.records.record import PhaseEntry
 from mfg.records.run_context import RunContext, build_record
@@ -181,6 +181,9 @@ class UnitRun:
     def _claim_serial(self, serial_number: str) -> bool:
         if not self._locks.claim_serial(serial_number):
             return False
+        # What is kept from here on lies in the unit's folder, where a recovery must find it.
+        unit = facts_of_unit(self._sheet, self._request, self._claimed_mac)
+        self._require_journal().note(IDENTIFIED, unit=unit)
         with RecordIndex(self._station.records_folder) as index:
             last = index.latest_record(serial_number)
         # What this station was killed over is nobody's calibration: there is nothing to ask about.
@@ -200,7 +203,8 @@ class UnitRun:
         file = name
         if name in UNIT_FILES:
             file = UNIT_FILES[name](parse_unit_label(self._sheet.file_label), self._started)
-        stored = folder.write(file, data, name, PRIVATE if file.endswith(".cfg") else PUBLIC)
+        private = file.endswith(".cfg") or file == SNAPSHOT_FILE
+        stored = folder.write(file, data, name, PRIVATE if private else PUBLIC)
         self._files.append(stored)
         self._require_journal().note(KEPT, name=stored.name, file=stored.file, sha256=stored.sha256)
         return folder.file(file).read_bytes()

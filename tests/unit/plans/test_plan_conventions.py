@@ -18,7 +18,17 @@ from mfg.errors import UsageError
 from mfg.limits import Limit, load_limits
 from mfg.phases.write_label import write_label
 from mfg.plans.ct6 import ct6_plan, recovery_plan
-from mfg.plans.mode import CAL_ONLY, POWER_CYCLE, RESET_WIFI, RESTORE, SETUP_WIFI, Mode
+from mfg.plans.mode import (
+    CAL_ONLY,
+    POWER_CYCLE,
+    RESET_WIFI,
+    RESTORE,
+    SETUP_WIFI,
+    TEST_ONLY,
+    UPGRADE,
+    UPGRADE_AND_CAL,
+    Mode,
+)
 from mfg.plans.plan import Plan, PlanBuilder
 from mfg.runner.execute import check_plan
 from mfg.runner.promise import expectation_of
@@ -62,6 +72,10 @@ JOBS = [
     Mode(job=CAL_ONLY, address="10.0.0.2"),
     Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
     Mode(job=RESET_WIFI, address="10.0.0.2"),
+    Mode(job=UPGRADE, address="10.0.0.2"),
+    Mode(job=UPGRADE_AND_CAL, address="10.0.0.2"),
+    Mode(job=TEST_ONLY),
+    Mode(job=TEST_ONLY, address="10.0.0.2"),
 ]
 FULL = plan_for(Mode())
 RECOVERY = recovery_plan(LIMITS, unbound)
@@ -312,7 +326,8 @@ class TestEveryLimit:
 
     def test_that_is_an_error_against_the_reference_is_guarded_by_its_uncertainty(self, phase, limit):
         against_reference = (
-            phase in ("verify_points", "verify_stored", "verify_restored") and "_error_" in limit.name
+            phase in ("verify_points", "verify_stored", "verify_restored", "verify_as_found")
+            and "_error_" in limit.name
         )
         assert (limit.rule, limit.required_tur) == (("guarded", 1.5) if against_reference else ("", 0.0))
 
