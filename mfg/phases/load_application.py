@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.errors import DutError, FixtureError, UsageError
+from mfg.errors import FixtureError, UsageError
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.dut_apps import APP_FOLDERS, DutApps, FileProof
 from mfg.fixtures.firmware_build import FirmwareFile, FirmwareImage, build_firmware
@@ -31,7 +31,8 @@ def load_application(
     and selected. A unit of our firmware has it on trial.
 
     Raises:
-        UsageError: The amplification would change and the run does not calibrate; nothing was touched.
+        UsageError: The amplification would change and the run does not calibrate, or there is no application
+            to load; nothing was touched.
         FixtureError: Without its serial port a unit that cannot go back by itself could not be taken back;
             nothing was touched.
     """
@@ -42,6 +43,8 @@ def load_application(
     _require_same_amplifier(sheet, image.version)
     _require_way_back(sheet, api, image, port)
     files = [file for file in image.files if file.path_on_unit != BOOT_FILE]
+    if not files:
+        raise UsageError(f"{sheet.firmware_source} holds no application.", "Name another with --firmware.")
     proofs = {file.path_on_unit: FileProof(len(file.data), file.sha256) for file in files}
     test.measurements["old_version"] = old.version
     test.measurements["old_folder"] = old.folder
@@ -96,6 +99,4 @@ def _load(sheet: Traveller, api: DutApi, files: list[FirmwareFile]) -> str:
             folder, _, name = file.path_on_unit.rpartition("/")
             api.upload(name, folder, file.data)
         sheet.report_progress("application", number, len(files))
-    if not files:
-        raise DutError("The firmware has no application.", "Correct the firmware.")
     return HASHED if hashes else RECEIVED
