@@ -32,6 +32,7 @@ RESET_S = 0.2  # from the reset until the port is back
 RESET_FLOOR_WALL_S = 0.06  # a host that polls must be able to see the port gone
 WATCHDOG_POLL_WALL_S = 0.02
 ERASE_S = 0.6
+WRITING = b"w(b'"  # how mpremote sends a piece of a file
 LOAD_BYTES = 6000  # sent to the unit in one life of the port: the host is loading the firmware
 ERASE_STEP_BYTES = 64 << 10
 POWER_ON_CAUSE, RESET_CAUSE = 1, 3  # machine.PWRON_RESET; machine.reset() shows as WDT_RESET on the RP2040
@@ -63,7 +64,11 @@ class UnixCore:
         self._rate: float | None = None
         self._deaf = False
         self._heard_bytes = 0
-        self._air = AirLink(context.unit.http_port, context.board.faults.on, self.wifi, context.clock)
+        self._heard_tail = b""
+        self._was_reset = False
+        self._air = AirLink(
+            context.unit.http_port, context.board.faults.on, self.wifi, context.clock, self._run_pulled
+        )
 
     @property
     def running(self) -> bool:
@@ -111,6 +116,10 @@ class UnixCore:
         """Reset the chip as its RUN pin does: the port goes and returns."""
         if self._running and self._session is not None:
             self._reset_chip("control")
+
+    def _run_pulled(self) -> None:
+        if self._running and self._session is not None:
+            self._reset_chip("RUN")
 
     def throttle(self, bytes_per_s: float | None) -> None:
         """Limit the serial port in each direction; None takes the limit away."""
@@ -252,10 +261,27 @@ class UnixCore:
 
     def _host_sent(self, data: bytes) -> None:
         self._heard_bytes += len(data)
+        if self._broken_off(data):
+            return
         if self._heard_bytes > LOAD_BYTES and self._context.board.faults.on("port_vanishes_in_load"):
             self.unplug(None)
         elif self._session is not None:
             self._session.terminal.send(data)
+
+    def _broken_off(self, data: bytes) -> bool:
+        """Break a write of a file off at its first piece, where one of two faults asks for it."""
+        heard, self._heard_tail = self._heard_tail + data, data[1 - len(WRITING) :]
+        if WRITING not in heard:
+            return False
+        fault = self._context.board.faults.on
+        if fault("port_vanishes_in_write"):
+            self.unplug(None)
+            return True
+        if fault("reset_in_write") and not self._was_reset:
+            self._was_reset = True
+            self._reset_chip("RUN")
+            return True
+        return False
 
     def _unit_said(self, data: bytes) -> None:
         if self._port is not None:

@@ -17,11 +17,17 @@ ANSWER = b"HTTP/1.0 200 OK\r\nContent-type: application/json\r\n\r\n" + BODY
 READ_LIMIT_BYTES = 50_000
 
 
-async def answer_through(fault, path=b"/fw_version", wifi=None):
+def nothing():
+    """Reset nothing."""
+
+
+async def answer_through(fault, path=b"/fw_version", wifi=None, resets=None):
     """Return what a host gets of the unit's answer, and how long it took in bench time."""
     (port,) = free_ports(1)
     clock = BenchClock(0.0, 50.0)
-    link = AirLink(port, {fault}.__contains__, wifi or SimpleNamespace(lost=False), clock)
+    resets = [] if resets is None else resets
+    wifi = wifi or SimpleNamespace(lost=False)
+    link = AirLink(port, {fault}.__contains__, wifi, clock, lambda: resets.append("reset"))
     await link.open()
 
     async def serve(reader, writer):
@@ -80,9 +86,50 @@ def test_a_link_that_is_lost_in_a_write_gives_no_answer_and_stays_lost():
     assert wifi.lost
 
 
+def test_a_chip_that_is_reset_in_a_write_gives_no_answer():
+    resets = []
+    assert through("reset_in_write", resets=resets)[0] == ANSWER
+    assert resets == []
+    assert through("reset_in_write", path=b"/reset_wifi_config", resets=resets)[0] == b""
+    assert resets == ["reset"]
+
+
+def test_a_link_is_lost_after_a_dozen_answers_with_readings():
+    wifi = SimpleNamespace(lost=False)
+    assert through("wifi_lost_in_readings", path=b"/get_stats", wifi=wifi)[0] == ANSWER
+    assert not wifi.lost
+
+
+def test_half_an_upload_arrives_at_a_unit_whose_link_is_lost_in_it():
+    body = bytes(range(200))
+    upload = b"FILE factory.cfg / 200 %s HTTP/1.1\n" % (b"0" * 64)
+
+    async def uploaded():
+        (port,) = free_ports(1)
+        wifi, came = SimpleNamespace(lost=False), bytearray()
+        link = AirLink(port, {"wifi_lost_in_write"}.__contains__, wifi, BenchClock(0.0, 50.0), nothing)
+        await link.open()
+
+        async def serve(reader, writer):
+            came.extend(await reader.read())
+            writer.close()
+
+        unit = await asyncio.start_server(serve, LOOPBACK, link.inner_port)
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        writer.write(upload + body)
+        answer = await reader.read()
+        writer.close()
+        await asyncio.sleep(0.05)
+        unit.close()
+        await link.close()
+        return answer, bytes(came), wifi.lost
+
+    assert asyncio.run(asyncio.wait_for(uploaded(), 10)) == (b"", upload + body[:100], True)
+
+
 def test_a_sound_unit_keeps_its_own_port():
     async def opened():
-        link = AirLink(1, {"led_green_dark"}.__contains__, SimpleNamespace(lost=True), BenchClock())
+        link = AirLink(1, {"led_green_dark"}.__contains__, SimpleNamespace(lost=True), BenchClock(), nothing)
         await link.open()
         return link.inner_port
 
@@ -94,7 +141,7 @@ def test_the_port_is_given_back(fault):
     async def twice():
         (port,) = free_ports(1)
         for _ in range(2):
-            link = AirLink(port, {fault}.__contains__, SimpleNamespace(lost=False), BenchClock())
+            link = AirLink(port, {fault}.__contains__, SimpleNamespace(lost=False), BenchClock(), nothing)
             await link.open()
             await link.close()
         server = await asyncio.start_server(lambda _r, _w: None, LOOPBACK, port)
