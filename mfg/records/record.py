@@ -47,6 +47,7 @@ from mfg.records.outcomes import SKIP as SKIP
 from mfg.records.outcomes import UNSET as UNSET
 from mfg.records.run_folder import PUBLIC, RECORD_FILE, RunFolder, write_atomic
 from mfg.records.uncertainty import UncertaintyEntry, check_uncertainty
+from mfg.records.unit_after import UnitAfter, is_unit_after
 from mfg.untrusted import parse_json, read_bounded
 
 SCHEMA = 1
@@ -206,6 +207,7 @@ class Record(TypedDict):
     calibration: NotRequired[CalibrationFacts]  # of a run that compared the unit with a reference
     promise: NotRequired[PromiseFacts]
     interruption: NotRequired[InterruptionFacts]
+    unit_after: NotRequired[UnitAfter]
     openhtf: NotRequired[dict[str, Any]]  # OpenHTF's own view of the run, for whoever doubts ours
 
 
@@ -311,7 +313,12 @@ _RECORD = has_keys(
         "adjustments": list_of(_ADJUSTMENT),
         "log_file": is_text,
     },
-    {"calibration": is_calibration, "promise": _PROMISE, "interruption": _INTERRUPTION},
+    {
+        "calibration": is_calibration,
+        "promise": _PROMISE,
+        "interruption": _INTERRUPTION,
+        "unit_after": is_unit_after,
+    },
 )
 
 

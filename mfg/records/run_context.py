@@ -26,6 +26,7 @@ from mfg.records.record import (
     validate_record,
 )
 from mfg.records.run_folder import StoredFile
+from mfg.records.unit_after import UnitAfter
 
 MAX_TEXT = 4000  # characters of one text from a unit or an exception that a record keeps
 
@@ -49,6 +50,7 @@ class RunContext:
         calibration: What the calibration rests on, None in a run without one.
         promise: What the record must hold for a PASS, and what ended the run; None where it is not known.
         interruption: Where a run stood that was killed, None in any other.
+        unit_after: How the unit was left, None where nobody can say anything.
     """
 
     run_id: str
@@ -83,6 +85,7 @@ class RunContext:
     calibration: Mapping[str, Any] | None = None
     promise: PromiseFacts | None = None
     interruption: InterruptionFacts | None = None
+    unit_after: UnitAfter | None = None
 
 
 def build_record(
@@ -139,6 +142,8 @@ def build_record(
         record["promise"] = context.promise
     if context.interruption is not None:
         record["interruption"] = context.interruption
+    if context.unit_after is not None:
+        record["unit_after"] = context.unit_after
     if openhtf is not None:
         record["openhtf"] = dict(openhtf)
     return validate_record(record)

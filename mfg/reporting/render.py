@@ -37,6 +37,7 @@ from mfg.records.record import (
     number_text,
 )
 from mfg.records.run_folder import RECORD_FILE, REPORT_FILE, safe_file_name, sha256_hex, write_atomic
+from mfg.records.unit_after import unit_after_text
 from mfg.reporting import charts
 from mfg.reporting.calibration_facts import instrument_rows, register_rows
 from mfg.reporting.calibration_view import calibration_view, close_degrees, has_points, quantity_title
@@ -98,6 +99,7 @@ def environment() -> jinja2.Environment:
         channel_title=charts.channel_title,
         limit_text=limit_text,
         u_text=uncertainty_figure,
+        unit_after_text=unit_after_text,
         probability_text=probability_figure,
         gauge=charts.limit_gauge,
     )

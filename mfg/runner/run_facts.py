@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,20 @@ from mfg.fixtures.scpi import Identity
 from mfg.fixtures.traveller import Traveller
 from mfg.limits import LimitSet
 from mfg.phases.identify_ports import PGA
+from mfg.plans.mode import FULL, Mode
 from mfg.plans.plan import Plan
 from mfg.readings.standard import REFERENCE_ROLE
+from mfg.records.outcomes import NOT_CALIBRATED, PARTLY_CALIBRATED, PASS
 from mfg.records.record import FirmwareFacts, InstrumentFacts
 from mfg.records.run_context import utc_text
+from mfg.records.unit_after import NEW, OLD, UNFINISHED, UNKNOWN, UnitAfter, unit_after
 from mfg.runner.request import RunRequest
 from mfg.station import Station
 from mfg.version import __version__
 
 OWN_FIRMWARE = "firmware/ct6"  # what the record calls the firmware that the station brings
 WINDOWS_FILE = "windows.csv"
+FINISHED = (PASS, PARTLY_CALIBRATED, NOT_CALIBRATED)
 
 _LOG = logging.getLogger("mfg.runner")
 
@@ -97,6 +101,25 @@ def known_of_unit(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `facts_of_unit` told, as arguments of a `RunContext`; what is not known yet is left out."""
     names = ("serial_number", "assembly", "mac", "firmware", "instruments")
     return {name: facts[name] for name in names if name in facts}
+
+
+def facts_of_unit_after(sheet: Traveller, mode: Mode, acts: Sequence[str], outcome: str) -> UnitAfter:
+    """Say how the unit was left.
+
+    Args:
+        sheet: Of the run; what a phase has seen counts first.
+        mode: What the run was to do.
+        acts: What was begun on the unit that cannot be undone.
+        outcome: Of the run.
+    """
+    if sheet.unit_after is not None:
+        return sheet.unit_after
+    if not acts:
+        return unit_after(OLD, "The run changed nothing on it.")
+    begun = f"Begun on it: {'; '.join(dict.fromkeys(acts))}."
+    if mode.job == FULL:
+        return unit_after(NEW if outcome in FINISHED else UNFINISHED, begun)
+    return unit_after(UNKNOWN, begun)
 
 
 def facts_of_calibration(

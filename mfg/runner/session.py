@@ -49,6 +49,7 @@ from mfg.runner.run_facts import (
     facts_of_begin,
     facts_of_calibration,
     facts_of_unit,
+    facts_of_unit_after,
     known_at_begin,
     known_of_unit,
 )
@@ -93,6 +94,7 @@ class UnitRun:
         self._journal: Journal | None = None
         self._facts: dict[str, Any] = {}
         self._troubles: list[str] = []
+        self._acts: list[str] = []
         self._locks = RunLocks(station.records_folder)
         self._chain = RecordChain(station.records_folder, station.key_folder)
         self._log = RunLog(secrets=(credentials.passphrase,))
@@ -167,6 +169,7 @@ class UnitRun:
     def _about_to(self, act: str) -> None:
         self._note_ended()
         self._require_journal().note(ACT, act=act)
+        self._acts.append(act)
 
     def _plan(self) -> Plan:
         points = [point.name for point in self._station.load_points]
@@ -278,6 +281,7 @@ class UnitRun:
             outcome=verdict.outcome,
             outcome_reasons=verdict.reasons,
             next_action=verdict.next_action,
+            unit_after=facts_of_unit_after(self._sheet, self._request.mode, self._acts, verdict.outcome),
             promise=promise_facts(expected, framework_outcome, execution.aborted, troubles),
         )
         record = build_record(phases, final, own_view(execution.test_record))

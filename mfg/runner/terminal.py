@@ -21,6 +21,7 @@ from mfg.records.record import (
     PARTLY_CALIBRATED,
     PASS,
 )
+from mfg.records.unit_after import unit_after_text
 from mfg.runner.result import RunResult
 
 _COLOURS = {
@@ -116,6 +117,8 @@ def show_verdict(console: Console, result: RunResult, backend: str) -> None:
     lines += [Text(f"• {reason}") for reason in reasons[:12]]
     if len(reasons) > 12:
         lines.append(Text(f"• and {len(reasons) - 12} more, see the report"))
+    if "unit_after" in record:
+        lines += [Text(), Text(unit_after_text(record["unit_after"]))]
     lines += [Text(), Text(f"Next: {record['next_action']}", style="bold")]
     serial = record["serial_number"] or "unidentified unit"
     border = colour.rsplit(" ", 1)[1]
