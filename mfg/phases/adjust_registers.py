@@ -76,7 +76,9 @@ def adjust_registers(
     test.measurements["frequency_hz"] = dwell.frequency_hz
     test.measurements["adjust_windows"] = dwell.count()
     _check_bundle(dwell, station, sheet)
-    solved = _solve(test, sheet, dwell, unit.api.config(), zeros_a, station)
+    old = unit.api.config()
+    solved = _solve(test, sheet, dwell, old, zeros_a, station)
+    sheet.old_settings = {key: old.word(key) for key in solved.values}
     sheet.adjusted = solved.values
     test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
     require_no_restart(sheet, unit.api, clock)

@@ -11,8 +11,10 @@ from mfg.errors import DutError
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.unit_files import FILE_LIMIT_BYTES
+from mfg.readings.own_label import require_own_label
+from mfg.readings.unit_files import FACTORY_FILE, FILE_LIMIT_BYTES
 from mfg.records.factory_file import MACHINE_NAME
+from mfg.records.unit_after import NEW, unit_after
 from mfg.untrusted import parse_json
 
 MACHINE_FILE = f"/{MACHINE_NAME}"
@@ -25,17 +27,24 @@ def configure_wifi(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPl
     """Put the network into the unit's configuration, restart it and see it join; nothing else is changed.
 
     Needs: supply on, an application on the unit. Leaves: the unit on the test network.
+
+    Raises:
+        FixtureError: The unit carries another label than was scanned; nothing was changed.
     """
     sheet = traveller.sheet
     clock = port.slot_context.clock
     with port.repl(sheet.deadline_s("serial_port_s")) as repl:
-        before = _configuration(repl)
+        old, before = _configuration(repl)
+        factory = repl.read_file(FACTORY_FILE, FILE_LIMIT_BYTES) if repl.exists(FACTORY_FILE) else b""
+        require_own_label(sheet, factory, old)
+        sheet.old_machine = old
         after = {**before, "WIFI": {**_object(before.get("WIFI")), **_network(sheet)}}
         sheet.about_to("write the WiFi configuration")
         repl.write_file(MACHINE_FILE, json.dumps(after).encode())
         held = parse_json(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
         repl.reset()
-    test.measurements["configuration_read_back"] = held == after
+    read_back = held == after
+    test.measurements["configuration_read_back"] = read_back
     started_s = clock.now_s()
     line = port.console(sheet.deadline_s("serial_port_s")).wait_for(
         ADDRESS_LINE, sheet.deadline_s("join_wifi_s")
@@ -43,6 +52,8 @@ def configure_wifi(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPl
     test.measurements["join_wifi_s"] = clock.now_s() - started_s
     sheet.address = line.match[1] if line.match else ""
     test.measurements["address"] = sheet.address
+    if read_back:
+        sheet.unit_after = unit_after(NEW, "Its configuration was read back, and it joined the network.")
 
 
 def _network(sheet: Traveller) -> dict[str, Any]:
@@ -54,13 +65,13 @@ def _network(sheet: Traveller) -> dict[str, Any]:
     }
 
 
-def _configuration(repl: MicroPythonRepl) -> dict[str, Any]:
+def _configuration(repl: MicroPythonRepl) -> tuple[bytes, dict[str, Any]]:
     """Read the unit's configuration; a unit without one, as after its first load, has an empty one."""
     if not repl.exists(MACHINE_FILE):
-        return {}
+        return b"", {}
     content = repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES)
     try:
-        return _object(parse_json(content))
+        return content, _object(parse_json(content))
     except ValueError as error:
         raise DutError(
             f"The unit's {MACHINE_FILE} is no JSON; it was not touched.", "Load the unit again."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
+from mfg.records.factory_file import MACHINE_NAME
+from mfg.records.unit_after import NEW, unit_after
 
 
 @htf.PhaseOptions(timeout_s=120)
@@ -14,10 +16,15 @@ def reset_wifi(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -
 
     Needs: the unit on the network. Leaves: defaults stored; they are in force at the next power-up.
     """
+    sheet = traveller.sheet
     before = unit.api.config()
-    traveller.sheet.about_to("reset the WiFi configuration")
+    sheet.old_machine = unit.api.get_file(f"/{MACHINE_NAME}").encode()
+    sheet.about_to("reset the WiFi configuration")
     unit.api.reset_wifi()
     after = unit.api.config()
     test.measurements["wifi_configured"] = after["WIFI"]["WIFI_CFG"]
     test.measurements["wifi_ssid"] = after["WIFI"]["SSID"]
-    test.measurements["others_unchanged"] = {**before, "WIFI": None} == {**after, "WIFI": None}
+    others_unchanged = {**before, "WIFI": None} == {**after, "WIFI": None}
+    test.measurements["others_unchanged"] = others_unchanged
+    if others_unchanged and after["WIFI"]["WIFI_CFG"] == 0:
+        sheet.unit_after = unit_after(NEW, "Its configuration was read back over the network.")

@@ -21,7 +21,7 @@ from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.restarts import note_start, require_no_restart
 from mfg.readings.standard import bench_limits, bench_standard
-from mfg.readings.stored import holds, stored_files
+from mfg.readings.stored import holds, stored_files, used_files
 from mfg.readings.supply_cycle import cycle_supply
 from mfg.readings.window_sources import window_source
 from mfg.records.journal import STORE
@@ -53,6 +53,7 @@ def verify_stored(
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
+    sheet.touched_files = used_files(sheet.features)
     sheet.about_to(STORE)
     unit.api.save_factory()
     written = stored_files(unit.api, sheet.features)

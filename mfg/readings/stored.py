@@ -34,9 +34,13 @@ def stored_files(api: DutApi, features: Collection[str]) -> dict[str, bytes]:
         DutError: A file is listed but cannot be read.
     """
     listed = api.file_list()
-    used = (FACTORY_NAME, CALIBRATION_NAME) if PHASE_FEATURE in features else (FACTORY_NAME,)
-    names = [name for name in used if f"/{name}" in listed]
+    names = [name for name in used_files(features) if f"/{name}" in listed]
     return {name: api.get_file(f"/{name}").encode() for name in names}
+
+
+def used_files(features: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the files in which a unit with such features keeps its calibration."""
+    return (FACTORY_NAME, CALIBRATION_NAME) if PHASE_FEATURE in features else (FACTORY_NAME,)
 
 
 def holds(files: Mapping[str, bytes], label: str, adjusted: Mapping[str, int]) -> bool:

@@ -1,0 +1,45 @@
+"""Whether the unit in the slot is the one whose label was scanned, by its own files over USB."""
+
+from __future__ import annotations
+
+from mfg.errors import DutError, FixtureError
+from mfg.fixtures.traveller import Traveller
+from mfg.records.factory_file import FACTORY_NAME, MACHINE_NAME
+from mfg.records.labels import parse_unit_label
+from mfg.untrusted import parse_json
+
+
+def object_of(content: bytes) -> dict[str, object]:
+    """Return a file of a unit as an object; one that cannot be read is empty."""
+    try:
+        values = parse_json(content)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def require_own_label(sheet: Traveller, factory: bytes, machine: bytes) -> None:
+    """Refuse a unit that carries another label than was scanned; one that was given none is not refused.
+
+    Args:
+        sheet: Of the run, with the label.
+        factory: The unit's `factory.cfg`, empty where it has none.
+        machine: Its `this.machine.cfg`, empty where it has none.
+
+    Raises:
+        FixtureError: The unit's own label is another one.
+    """
+    for where, content in ((FACTORY_NAME, factory), (MACHINE_NAME, machine)):
+        try:
+            label = parse_unit_label(str(object_of(content).get("ASSY", "")))
+        except DutError:
+            continue
+        if label.serial == 0:  # what unlabelled firmware carries
+            continue
+        if label.unit_text != sheet.unit_label:
+            raise FixtureError(
+                f"The unit in the slot is {label.unit_text} by its {where}, not what was scanned: "
+                f"{sheet.unit_label}.",
+                "Put the right unit into the slot, or scan its own label.",
+            )
+        return
