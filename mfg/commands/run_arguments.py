@@ -88,7 +88,7 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
         "--restore",
         default="",
         metavar="FILE|latest",
-        help="write a factory file back to a running unit (-a) and prove it under load",
+        help="write a factory file back to a running unit (-a) and prove it under load; without -a over USB",
     )
     group.add_argument(
         "--force-by",

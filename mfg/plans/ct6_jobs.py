@@ -6,6 +6,7 @@ from typing import Any
 
 import openhtf as htf
 
+from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.archive_returned_unit import archive_returned_unit
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.phases.check_board_temperature import check_board_temperature
@@ -21,9 +22,11 @@ from mfg.phases.load_application import load_application
 from mfg.phases.prepare_load import prepare_load
 from mfg.phases.reset_wifi import reset_wifi
 from mfg.phases.restore_factory_file import restore_factory_file
+from mfg.phases.restore_over_usb import restore_over_usb
 from mfg.phases.settle_application import settle_application
 from mfg.phases.settle_calibration import settle_calibration
 from mfg.phases.settle_returned_unit import settle_returned_unit
+from mfg.phases.settle_wifi import settle_wifi
 from mfg.phases.switch_load import switch_load_off
 from mfg.phases.verify_application import verify_application
 from mfg.phases.verify_as_found import verify_as_found
@@ -49,12 +52,16 @@ def power_cycle_nodes(build: PlanBuilder) -> list[Any]:
 
 def setup_wifi_nodes(build: PlanBuilder) -> list[Any]:
     """Bring a unit onto the test network over USB."""
-    return [build.case(1000, identify_unit), with_supply(build, build.case(5100, configure_wifi))]
+    return [
+        build.case(1000, identify_unit),
+        with_supply(build, _wifi_settled(build, build.case(5100, configure_wifi))),
+    ]
 
 
 def reset_wifi_nodes(build: PlanBuilder) -> list[Any]:
     """Take the network out of a unit."""
-    return [with_supply(build, build.case(1950, identify_running_unit), build.case(14100, reset_wifi))]
+    identify = build.case(1950, identify_running_unit)
+    return [with_supply(build, identify, _wifi_settled(build, build.case(14100, reset_wifi)))]
 
 
 def cal_only_nodes(build: PlanBuilder) -> list[Any]:
@@ -64,7 +71,9 @@ def cal_only_nodes(build: PlanBuilder) -> list[Any]:
 
 
 def restore_nodes(build: PlanBuilder) -> list[Any]:
-    """Write a stored calibration back, and prove it under load."""
+    """Write a stored calibration back, and prove it under load; over USB where the run names no address."""
+    if build.mode.over_usb:
+        return _restore_over_usb_nodes(build)
     identify = build.case(1950, identify_running_unit)
     load = htf.PhaseGroup(
         name="load",
@@ -72,6 +81,15 @@ def restore_nodes(build: PlanBuilder) -> list[Any]:
         teardown=[build.teardown(12900, switch_load_off)],
     )
     return [with_supply(build, identify, _settled(build, build.case(12150, restore_factory_file), load))]
+
+
+def _restore_over_usb_nodes(build: PlanBuilder) -> list[Any]:
+    change = htf.PhaseGroup(
+        name="calibration",
+        main=[build.case(2100, archive_over_usb), build.case(12160, restore_over_usb)],
+        teardown=[build.case(13900, settle_calibration)],
+    )
+    return [build.case(1000, identify_unit), with_supply(build, change)]
 
 
 def upgrade_nodes(build: PlanBuilder) -> list[Any]:
@@ -135,6 +153,13 @@ def _settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
         name="calibration",
         main=[build.case(2000, archive_running_unit), *main],
         teardown=[build.case(13900, settle_calibration)],
+    )
+
+
+def _wifi_settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
+    """Change a unit's WiFi configuration, and leave the new one or the old one on it, never between."""
+    return htf.PhaseGroup(
+        name="WiFi configuration", main=list(main), teardown=[build.case(14200, settle_wifi)]
     )
 
 

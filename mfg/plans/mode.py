@@ -27,7 +27,7 @@ JOBS = (
     UPGRADE_AND_CAL,
     TEST_ONLY,
 )
-NEED_ADDRESS = (CAL_ONLY, RESTORE, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
+NEED_ADDRESS = (CAL_ONLY, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
 LATEST = "latest"  # the newest complete calibration of the unit that is in the store
 
 ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
@@ -73,6 +73,8 @@ class Mode:
     def name(self) -> str:
         """The mode as records name it."""
         words = [self.job if self.job != FULL or self.calibrate else "no-cal"]
+        if self.over_usb:
+            words.append("over-usb")
         if self.calibration == PARTLY:
             words.append("ports-" + "".join(map(str, self.ports)))
         if self.job == FULL and not self.defaults:
@@ -89,7 +91,12 @@ class Mode:
     @property
     def compares(self) -> bool:
         """Whether the unit is compared with the reference."""
-        return self.adjusts or self.job in (RESTORE, TEST_ONLY)
+        return self.adjusts or self.job == TEST_ONLY or (self.job == RESTORE and not self.over_usb)
+
+    @property
+    def over_usb(self) -> bool:
+        """Whether a calibration is restored to a unit without a network."""
+        return self.job == RESTORE and not self.address
 
     @property
     def calibration(self) -> str:

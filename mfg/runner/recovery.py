@@ -18,6 +18,7 @@ from mfg.errors import MfgError, StationError, UsageError
 from mfg.fixtures.dut_apps import parse_snapshot
 from mfg.fixtures.traveller import Interrupted, Traveller
 from mfg.limits import LimitSet
+from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.plans.ct6 import recovery_plan
 from mfg.records.chain import RecordChain
@@ -52,7 +53,10 @@ from mfg.untrusted import parse_json
 from mfg.version import __version__
 
 AGAIN = "Start the unit again: its test begins from the beginning."
-ARCHIVED = archive_running_unit.name  # from then on it is known what a running unit had
+ARCHIVED = (
+    archive_running_unit.name,
+    archive_over_usb.name,
+)  # from then on it is known what a running unit had
 _UNKNOWN_SHA256 = "0" * 64
 
 
@@ -192,7 +196,7 @@ def _traveller(
     sheet.mac = str(story.unit.get("mac", ""))
     application, kept = application_to_settle(story.acts)
     sheet.storing_interrupted = STORE in story.acts and not kept
-    archived = any(phase["name"] == ARCHIVED and phase["outcome"] == PASS for phase in story.phases)
+    archived = any(phase["name"] in ARCHIVED and phase["outcome"] == PASS for phase in story.phases)
     if ERASE in story.acts:  # the unit starts again from the beginning
         return sheet
     if archived and not kept:

@@ -71,6 +71,7 @@ JOBS = [
     Mode(job=SETUP_WIFI),
     Mode(job=CAL_ONLY, address="10.0.0.2"),
     Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
+    Mode(job=RESTORE, factory_file="latest"),
     Mode(job=RESET_WIFI, address="10.0.0.2"),
     Mode(job=UPGRADE, address="10.0.0.2"),
     Mode(job=UPGRADE_AND_CAL, address="10.0.0.2"),
