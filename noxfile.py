@@ -79,6 +79,16 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def jobs(session: nox.Session) -> None:
+    """Run every job on both kinds of unit with everything that may happen to it; the tests take a sample.
+
+    About 20 minutes on two cores; one job alone: `nox -s jobs -- -k restore-usb`.
+    """
+    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    session.run("pytest", "-v", "-n", "3", "tests/bench/every_job_fault.py", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Try the parsers' properties on thousands of new examples, then fuzz by coverage where atheris runs.
 
