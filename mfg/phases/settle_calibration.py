@@ -97,6 +97,8 @@ def _put_back(
 def _over_usb(sheet: Traveller, wanted: Mapping[str, bytes], repl: MicroPythonRepl) -> dict[str, bytes]:
     """Write the wanted files over the serial port where they are not there, and read them back."""
     names = dict.fromkeys([*wanted, *sheet.touched_files])
+    for name in names:
+        repl.remove_beside(f"/{name}")
     held = _held(repl, names)
     if held != wanted:
         sheet.about_to("put the old calibration back")

@@ -40,6 +40,7 @@ def settle_wifi(
 
 
 def _settle(sheet: Traveller, old: bytes, repl: MicroPythonRepl) -> str:
+    repl.remove_beside(MACHINE_FILE)
     held = _read(repl)
     if held == old:
         return OLD

@@ -31,11 +31,14 @@ PHASE_LINE = re.compile(r"^(\S) +\d+  ([a-z_ ]+?) +[\d.]+ s$")
 FACTORY, BESIDE, MACHINE = "/factory.cfg", "/calibration.cfg", "/this.machine.cfg"
 KEPT = ("ACTIVE", "YDEV_UNIT_NAME", "CT1_NAME")  # what the unit's user has set
 # What an application writes at its start, and half of what it was writing when it was reset.
-LITTER = re.compile(r"/(bootlog\.txt|.*\.(part|tmp|new|log)|boot_count|trial\.\w+)")
+LITTER = re.compile(r"/(bootlog\.txt|[^/]*\.(part|tmp))")
 OTHER_NETWORK = "old-network"
-UNCALIBRATED = {f"CT{port}_IGAIN": 42720 for port in range(1, 7)} | {
-    **{f"CT{port}_IOFFSET": 0 for port in range(1, 7)},
+PHASE_KEYS = tuple(f"CT{port}_PHASE" for port in range(1, 7))  # of our firmware alone
+UNCALIBRATED = {
+    "LINE_FREQ_HZ": 50,
     **dict.fromkeys(("CS0_VOLTAGE_GAIN", "CS4_VOLTAGE_GAIN"), 55600),
+    **{f"CT{port}_IGAIN": 42720 for port in range(1, 7)},
+    **{f"CT{port}_IOFFSET": 0 for port in range(1, 7)},
 }
 
 
@@ -130,7 +133,7 @@ def _files(flash):
 def calibration_of(files):
     """Return what a unit with these files is calibrated with, by key; raises where a file is not whole."""
     machine = json.loads(files.get(MACHINE, b"{}"))
-    held = {key: machine.get(key) for key in FACTORY_KEYS}
+    held = {key: machine.get(key, 0) for key in (*FACTORY_KEYS, *PHASE_KEYS)}
     if FACTORY in files:
         factory = parse_factory_file(files[FACTORY])
         held |= {"ASSY": factory.label.unit_text, "LINE_FREQ_HZ": factory.line_frequency_hz}
@@ -165,8 +168,8 @@ def state_of(case, before, after, content, folder):
     if same_calibration and same_wifi:
         return OLD
     new = {
-        "restore": same_wifi and after[FACTORY] == content,
-        "restore-usb": same_wifi and after[FACTORY] == content,
+        "restore": same_wifi and after.get(FACTORY) == content,
+        "restore-usb": same_wifi and after.get(FACTORY) == content,
         "cal-only": same_wifi and _is_kept(folder, after),
         "setup-wifi": same_calibration and (wifi["WIFI_CFG"], wifi["SSID"]) == (1, "mfg-bench"),
         "reset-wifi": same_calibration and wifi["WIFI_CFG"] == 0 and wifi["SSID"] != "mfg-bench",

@@ -117,14 +117,14 @@ def _bad(
 def _reset_wifi_broken_off(what: str, strike: Strike, sampled: tuple[str, ...] = ()) -> tuple[Case, Case]:
     """Our firmware shows no passphrase that could be put back: it is seen to have forgotten it whole."""
     case = _bad("reset-wifi", what, strike, "reset_wifi", sampled=sampled)
-    return replace(case, kinds=(OURS,), state=NEW), replace(case, kinds=(ORIGINAL,))
+    return replace(case, kinds=(OURS,), state=NEW), replace(case, kinds=(ORIGINAL,), sampled=())
 
 
 IDENTIFY = "identify_running_unit"
 
 CASES = (
     _good("cal-only"),
-    _bad("cal-only", "network lost in the write", WRITE_LOST, "verify_stored", sampled=(ORIGINAL,)),
+    _bad("cal-only", "network lost in the write", WRITE_LOST, "verify_stored"),
     _bad("cal-only", "unit resets in the write", WRITE_RESET, "verify_stored"),
     _bad("cal-only", "network lost under load", READINGS_LOST, "identify_ports adjust_registers"),
     _bad(
@@ -174,8 +174,8 @@ CASES = (
     _bad("restore-usb", "unit never answers", DEAF, "archive_over_usb"),
     _good("setup-wifi"),
     _bad("setup-wifi", "port vanishes in the write", PORT_GONE, "configure_wifi"),
-    _bad("setup-wifi", "unit resets in the write", WRITE_RESET, "configure_wifi"),
-    _bad("setup-wifi", "network refuses the unit", NO_NETWORK, "configure_wifi", sampled=(ORIGINAL,)),
+    _bad("setup-wifi", "unit resets in the write", WRITE_RESET, "configure_wifi", sampled=(ORIGINAL,)),
+    _bad("setup-wifi", "network refuses the unit", NO_NETWORK, "configure_wifi"),
     _bad("setup-wifi", "foreign serial in the slot", Strike(label="SN00000009"), "configure_wifi"),
     _bad("setup-wifi", "unit never answers", DEAF, "configure_wifi"),
     _good("reset-wifi"),
@@ -189,7 +189,13 @@ CASES = (
     _bad("power-cycle", "foreign serial at the address", FOREIGN, IDENTIFY, sampled=(ORIGINAL,)),
     _bad("power-cycle", "unit never answers", NO_NETWORK, IDENTIFY),
     _good("no-cal"),
-    _bad("no-cal", "unit restarts after the load", reset_in("load_firmware"), "check_leds", UNFINISHED),
+    _bad(
+        "no-cal",
+        "unit restarts after the load",
+        reset_in("load_firmware"),
+        "check_board_temperature",
+        UNFINISHED,
+    ),
     _bad("no-cal", "network refuses the unit", NO_NETWORK, "load_firmware", UNFINISHED),
     _bad("no-cal", "port vanishes in the load", PORT_GONE, "load_firmware", UNFINISHED),
     _bad("no-cal", "unit resets in the write", WRITE_RESET, "load_firmware", UNFINISHED),
