@@ -8,7 +8,7 @@ holds as the chip starts, the VM gets a port of its own, and every byte passes h
     rest_half              the connection breaks off after 150 bytes
     rest_oversize          what the unit sent last is sent again and again
     wifi_lost_in_write     nothing gets through once the unit was told to write; of a file half arrives
-    wifi_lost_in_readings  nothing gets through after a dozen answers with readings
+    wifi_lost_in_readings  nothing gets through after half a dozen answers with readings
     reset_in_write         the chip is reset at that moment, once
 """
 
@@ -33,7 +33,7 @@ FAULTS = (
 )
 WRITE_PATHS = (b"/save_factory_cfg", b"/reset_wifi_config")
 READING_PATHS = (b"/get_windows", b"/get_stats")
-READINGS_UNTIL_LOST = 12
+READINGS_UNTIL_LOST = 6
 UPLOAD = re.compile(rb"FILE \S+ \S+ (\d{1,6}) ")
 TAKEN_S = 0.2  # by then the unit has stored the half of an upload that arrived
 READ_BYTES = 4096
