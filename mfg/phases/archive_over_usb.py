@@ -58,7 +58,7 @@ def archive_over_usb(
 
     held = at_prompt(sheet, port, power, read)
     console = port.console(sheet.deadline_s("serial_port_s"))
-    line = console.wait_for(VERSION_LINE, sheet.deadline_s("application_s"))
+    line = console.wait_for(VERSION_LINE, sheet.deadline_s("chips_set_up_s"))
     sheet.firmware_version = line.match[1] if line.match else ""
     sheet.features = features_of(sheet.firmware_version)
     machine = held.files.pop(MACHINE_NAME, b"")

@@ -49,7 +49,7 @@ def restore_over_usb(
         repl.reset()
     test.measurements["restored_sha256"] = hashlib.sha256(found.factory).hexdigest()
     console = port.console(sheet.deadline_s("serial_port_s"))
-    console.wait_for(CHIPS_SET_UP, sheet.deadline_s("application_s"))
+    console.wait_for(CHIPS_SET_UP, sheet.deadline_s("chips_set_up_s"))
     console_lines = console.lines()
 
     def read(repl: MicroPythonRepl) -> dict[str, bytes]:

@@ -20,8 +20,8 @@ from mfg.readings.stored import stored_files
 from mfg.readings.supply_cycle import cycle_supply
 from mfg.records.journal import KEEP_APPLICATION
 from mfg.records.restorable import pga_of_firmware
+from mfg.records.unit_after import BETWEEN, NEW, OLD, unit_after
 
-NEW, OLD, BETWEEN = "new", "old", "between"
 RUNS, BY_FLASH, NOTHING = "it runs and answers", "by its files: it does not answer", "nothing was changed"
 UNCHANGED = "unchanged"
 
@@ -63,6 +63,9 @@ def settle_application(
     test.measurements["application_after"] = settled.application
     test.measurements["application_proof"] = settled.proof
     test.measurements["settings_after"] = ", ".join(settled.changed) or UNCHANGED
+    if upgrade is not None:
+        state = BETWEEN if settled.changed else settled.application
+        sheet.unit_after = unit_after(state, f"Its application: {settled.proof}.")
 
 
 def _keep(

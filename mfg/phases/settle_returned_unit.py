@@ -13,6 +13,7 @@ from mfg.fixtures.prompt_state import VOLATILE, snapshot, take_back
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.start_up import await_start
 from mfg.readings.supply_cycle import cycle_supply
+from mfg.records.unit_after import BETWEEN, OLD, unit_after
 
 PROVED, NOTHING = "every file has its sha256", "nothing was changed"
 ATTEMPTS = 2  # a unit that restarts just then is given one more start
@@ -42,13 +43,16 @@ def settle_returned_unit(
     sheet.about_to("put a returned unit's files back")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            test.measurements["left"] = _left(sheet, port, sheet.came_with)
+            left = _left(sheet, port, sheet.came_with)
         except (DutError, FixtureError) as error:
             if attempt == ATTEMPTS:
                 raise
             test.logger.warning("the unit is started once more: %s", error)
             _restart(sheet, unit, port, power)
         else:
+            test.measurements["left"] = left
+            state = OLD if left in (PROVED, NOTHING) else BETWEEN
+            sheet.unit_after = unit_after(state, f"By its own hashes: {left}.")
             return
 
 

@@ -53,10 +53,8 @@ from mfg.untrusted import parse_json
 from mfg.version import __version__
 
 AGAIN = "Start the unit again: its test begins from the beginning."
-ARCHIVED = (
-    archive_running_unit.name,
-    archive_over_usb.name,
-)  # from then on it is known what a running unit had
+# From then on it is known what a running unit had.
+ARCHIVED = (archive_running_unit.name, archive_over_usb.name)
 _UNKNOWN_SHA256 = "0" * 64
 
 
