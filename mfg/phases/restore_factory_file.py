@@ -7,6 +7,7 @@ import hashlib
 import openhtf as htf
 
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug, UnitPortPlug
+from mfg.readings.restarts import note_start
 from mfg.readings.restoring import files_to_restore, require_restorable
 from mfg.readings.stored import stored_files
 from mfg.readings.supply_cycle import cycle_supply
@@ -43,6 +44,7 @@ def restore_factory_file(
         unit.api, sheet.features
     )
     test.measurements["returned_s"] = cycle_supply(sheet, unit, port, power)
+    note_start(sheet, unit.api, unit.slot_context.clock)
     sheet.stored_files = stored_files(unit.api, sheet.features)
     test.measurements["survived_equal"] = sheet.stored_files | wanted == sheet.stored_files
     held = unit.api.config()

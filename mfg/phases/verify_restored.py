@@ -7,6 +7,7 @@ import openhtf as htf
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
 from mfg.readings.notes import NO_POWER
+from mfg.readings.restarts import require_no_restart
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -37,4 +38,5 @@ def verify_restored(
             sheet.evaluations["verify_restored", name] = entry
             passed = passed and entry["verdict"] == "PASS"
             test.measurements[name] = evaluated.value
+    require_no_restart(sheet, unit.api, unit.slot_context.clock)
     sheet.proved_files = sheet.stored_files if passed else None
