@@ -110,9 +110,20 @@ def _over_usb(sheet: Traveller, wanted: Mapping[str, bytes], repl: MicroPythonRe
         held = _held(repl, names)
     if settings := _settings_to_put_back(sheet, wanted):
         machine = f"/{MACHINE_NAME}"
-        configuration = object_of(repl.read_file(machine, FILE_LIMIT_BYTES))
+        configuration = _configuration(repl.read_file(machine, FILE_LIMIT_BYTES))
         repl.write_file(machine, json.dumps({**configuration, **settings}).encode())
     return held
+
+
+def _configuration(content: bytes) -> dict[str, object]:
+    """Return a unit's configuration; half a one is not written over: its network and names would be lost."""
+    configuration = object_of(content)
+    if not configuration:
+        raise DutError(
+            f"The unit's {MACHINE_NAME} is not whole; what was adjusted in it cannot be taken out.",
+            "Load the unit again.",
+        )
+    return configuration
 
 
 def _settings_to_put_back(sheet: Traveller, wanted: Mapping[str, bytes]) -> dict[str, int]:
