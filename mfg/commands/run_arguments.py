@@ -18,6 +18,7 @@ from mfg.plans.mode import (
     TEST_ONLY,
     UPGRADE,
     UPGRADE_AND_CAL,
+    VOLTAGE_CAL_ONLY,
     Mode,
 )
 from mfg.runner.request import RunRequest
@@ -26,6 +27,7 @@ ALL_PORTS = "1,2,3,4,5,6"
 MOST_CYCLES = 40  # about 20 s each; what a phase may take is bounded
 _JOBS = {
     "cal_only": CAL_ONLY,
+    "voltage_cal_only": VOLTAGE_CAL_ONLY,
     "restore": RESTORE,
     "setup_wifi": SETUP_WIFI,
     "reset_wifi": RESET_WIFI,
@@ -84,6 +86,7 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
     _flag(
         group, "--test-only", "incoming test: the unit leaves as it came; over USB without -a", "-t", "--test"
     )
+    _flag(group, "--voltage-cal-only", "adjust the voltage gains of a running unit (-a) alone", "-v")
     group.add_argument(
         "--restore",
         default="",

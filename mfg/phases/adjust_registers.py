@@ -21,6 +21,7 @@ from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell, read_unpaired
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import ReferenceStandard, bench_standard
+from mfg.readings.voltage import solve_voltage_gains
 from mfg.readings.window_sources import CHIP_PORTS, window_source
 from mfg.station import Station
 
@@ -137,18 +138,13 @@ def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
 def _voltage_values(
     test: htf.TestApi, sheet: Traveller, dwell: Dwell, old: HeldValues, standard: ReferenceStandard
 ) -> dict[str, int]:
-    """Solve one gain per chip from its three ports, which share one voltage input."""
-    values: dict[str, int] = {}
-    for chip, ports in CHIP_PORTS.items():
-        means = [dwell.means(port) for port in ports]
-        measured_v = mean([port.voltage_v for port in means])
-        reference_v = standard.corrected("voltage", mean([port.reference_v for port in means]))
-        key = f"{chip}_VOLTAGE_GAIN"
-        sheet.old_gains[chip] = old.word(key)
-        values[key] = gain(reference_v, measured_v, sheet.old_gains[chip])
-        test.measurements[f"{chip.lower()}_voltage_before_pct"] = error_pct(measured_v, reference_v)
-        test.measurements[f"{chip.lower()}_voltage_gain_counts"] = values[key]
-    return values
+    """Solve both voltage gains and record them."""
+    solved = solve_voltage_gains(dwell, old, standard)
+    for chip, found in solved.items():
+        sheet.old_gains[chip] = found.old_counts
+        test.measurements[f"{chip.lower()}_voltage_before_pct"] = found.before_pct
+        test.measurements[f"{chip.lower()}_voltage_gain_counts"] = found.new_counts
+    return {found.key: found.new_counts for found in solved.values()}
 
 
 def _current_values(

@@ -7,9 +7,11 @@ from typing import Any
 import openhtf as htf
 
 from mfg.phases.archive_over_usb import archive_over_usb
+from mfg.phases.adjust_voltage import adjust_voltage
 from mfg.phases.archive_returned_unit import archive_returned_unit
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.phases.check_board_temperature import check_board_temperature
+from mfg.phases.check_calibration import check_calibration
 from mfg.phases.check_display import check_display
 from mfg.phases.check_leds import check_leds
 from mfg.phases.check_power_cycle import check_power_cycle
@@ -27,10 +29,12 @@ from mfg.phases.settle_application import settle_application
 from mfg.phases.settle_calibration import settle_calibration
 from mfg.phases.settle_returned_unit import settle_returned_unit
 from mfg.phases.settle_wifi import settle_wifi
+from mfg.phases.store_calibration import store_calibration
 from mfg.phases.switch_load import switch_load_off
 from mfg.phases.verify_application import verify_application
 from mfg.phases.verify_as_found import verify_as_found
 from mfg.phases.verify_restored import verify_restored
+from mfg.phases.verify_voltage import verify_stored_voltage, verify_voltage
 from mfg.plans.ct6_parts import calibration_nodes, with_supply
 from mfg.plans.mode import (
     CAL_ONLY,
@@ -41,6 +45,7 @@ from mfg.plans.mode import (
     TEST_ONLY,
     UPGRADE,
     UPGRADE_AND_CAL,
+    VOLTAGE_CAL_ONLY,
 )
 from mfg.plans.plan import PlanBuilder
 
@@ -68,6 +73,19 @@ def cal_only_nodes(build: PlanBuilder) -> list[Any]:
     """Calibrate a unit that runs already."""
     identify = build.case(1950, identify_running_unit)
     return [with_supply(build, identify, _settled(build, *calibration_nodes(build)))]
+
+
+def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
+    """Adjust the voltage gains of a unit that runs already; no load is switched."""
+    identify = build.case(1950, identify_running_unit)
+    voltage = (
+        build.case(2100, check_calibration),
+        build.case(12110, adjust_voltage),
+        build.case(12210, verify_voltage),
+        build.case(12310, verify_stored_voltage),
+        build.case(13000, store_calibration),
+    )
+    return [with_supply(build, identify, _settled(build, *voltage))]
 
 
 def restore_nodes(build: PlanBuilder) -> list[Any]:
@@ -165,6 +183,7 @@ def _wifi_settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
 
 JOB_NODES = {
     CAL_ONLY: cal_only_nodes,
+    VOLTAGE_CAL_ONLY: voltage_cal_only_nodes,
     RESTORE: restore_nodes,
     POWER_CYCLE: power_cycle_nodes,
     SETUP_WIFI: setup_wifi_nodes,

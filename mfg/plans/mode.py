@@ -9,6 +9,7 @@ from mfg.limits.loader import PORTS
 
 FULL = "full"  # from a blank flash to a finished unit
 CAL_ONLY = "cal-only"  # a running unit, over the network
+VOLTAGE_CAL_ONLY = "voltage-cal-only"  # the voltage gains of a running unit alone
 RESTORE = "restore"  # a stored calibration, to a running unit
 SETUP_WIFI = "setup-wifi"
 RESET_WIFI = "reset-wifi"
@@ -19,6 +20,7 @@ TEST_ONLY = "test-only"  # the incoming test of a returned unit, which leaves as
 JOBS = (
     FULL,
     CAL_ONLY,
+    VOLTAGE_CAL_ONLY,
     RESTORE,
     SETUP_WIFI,
     RESET_WIFI,
@@ -27,7 +29,7 @@ JOBS = (
     UPGRADE_AND_CAL,
     TEST_ONLY,
 )
-NEED_ADDRESS = (CAL_ONLY, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
+NEED_ADDRESS = (CAL_ONLY, VOLTAGE_CAL_ONLY, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
 LATEST = "latest"  # the newest complete calibration of the unit that is in the store
 
 ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
@@ -68,6 +70,8 @@ class Mode:
             raise UsageError(f"--{self.job} needs a unit on the network.", "Give its address with -a ADDR.")
         if self.job == UPGRADE_AND_CAL and self.ports != PORTS:
             raise UsageError("--upgrade-and-cal calibrates every port.", "Leave --ports out.")
+        if self.job == VOLTAGE_CAL_ONLY and self.ports != PORTS:
+            raise UsageError(f"--ports does not go with --{self.job}: three ports share one voltage gain.")
 
     @property
     def name(self) -> str:
@@ -91,7 +95,9 @@ class Mode:
     @property
     def compares(self) -> bool:
         """Whether the unit is compared with the reference."""
-        return self.adjusts or self.job == TEST_ONLY or (self.job == RESTORE and not self.over_usb)
+        if self.job == RESTORE:
+            return not self.over_usb
+        return self.adjusts or self.job in (VOLTAGE_CAL_ONLY, TEST_ONLY)
 
     @property
     def over_usb(self) -> bool:

@@ -13,21 +13,21 @@ CSV_HEAD = "dwell,port,t_s,voltage_v,current_a,active_w,reactive_var,reference_v
 NO_POWER = "Active power was not verified: the reference does not measure it."
 
 
-def note_dwell(sheet: Traveller, name: str, point: LoadPoint, dwell: Dwell) -> None:
+def note_dwell(sheet: Traveller, name: str, point: LoadPoint | None, dwell: Dwell) -> None:
     """Add a dwell to the traveller.
 
     Args:
         sheet: Of the run.
         name: What the dwell was for, such as "verify low".
-        point: The load point it was taken at.
+        point: The load point it was taken at; None without a load.
         dwell: What it gave.
     """
     sheet.dwells.append(
         {
             "name": name,
-            "point": point.name,
-            "current_a": point.current_a,
-            "range_a": point.range_a,
+            "point": point.name if point else "",
+            "current_a": point.current_a if point else 0.0,
+            "range_a": point.range_a if point else 0.0,
             "windows": dwell.count(),
         }
     )

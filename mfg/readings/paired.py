@@ -120,7 +120,8 @@ def collect_windows(
         rule: How many windows, by the scatter of their ratios.
         timeout_s: Bench time for all of it, in s.
         on_poll: Called after each poll with the number of windows so far; keeps a watchdog fed.
-        ports: The ports whose scatter the rule judges: those with a CT on the conductor.
+        ports: The ports whose scatter the rule judges: those with a CT on the conductor. Where there is none,
+            it judges the voltages of all.
 
     Returns:
         Windows that all have the reference on both sides.
@@ -175,13 +176,19 @@ def _dwell(
 def _enough(paired: dict[int, list[PortWindow]], rule: StopRule, ports: Collection[int]) -> bool:
     if any(len(windows) < rule.least for windows in paired.values()):
         return False
-    ratios = {
-        port: [window.current_a / window.reference_a for window in windows if window.reference_a > 0]
-        for port, windows in paired.items()
-        if port in ports
-    }
+    if not ports:
+        ratios = {
+            port: [window.voltage_v / window.reference_v for window in windows if window.reference_v > 0]
+            for port, windows in paired.items()
+        }
+    else:
+        ratios = {
+            port: [window.current_a / window.reference_a for window in windows if window.reference_a > 0]
+            for port, windows in paired.items()
+            if port in ports
+        }
     if any(len(values) < rule.least or min(values) <= 0 for values in ratios.values()):
-        # Without a current there is no ratio to judge: the least number of windows must do.
+        # Without a current, or a voltage, there is no ratio to judge: the least number of windows must do.
         return True
     return rule.progress(ratios).done
 

@@ -67,8 +67,9 @@ def render_certificate(record: Record, folder: Path | None = None) -> str:
 
 
 def has_certificate(record: Record) -> bool:
-    """Tell whether a run compared its unit with a reference and judged it."""
-    return "calibration" in record and record["outcome"] in _TITLES
+    """Tell whether a run compared its unit with a reference, voltage and current, and judged it."""
+    voltage_alone = record["mode"].startswith("voltage-cal-only")
+    return "calibration" in record and record["outcome"] in _TITLES and not voltage_alone
 
 
 def write_certificate(record: Record, folder: Path) -> Path | None:

@@ -27,6 +27,7 @@ from mfg.plans.mode import (
     TEST_ONLY,
     UPGRADE,
     UPGRADE_AND_CAL,
+    VOLTAGE_CAL_ONLY,
     Mode,
 )
 from mfg.plans.plan import Plan, PlanBuilder
@@ -70,6 +71,7 @@ JOBS = [
     Mode(job=POWER_CYCLE, address="10.0.0.2", cycles=2),
     Mode(job=SETUP_WIFI),
     Mode(job=CAL_ONLY, address="10.0.0.2"),
+    Mode(job=VOLTAGE_CAL_ONLY, address="10.0.0.2"),
     Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
     Mode(job=RESTORE, factory_file="latest"),
     Mode(job=RESET_WIFI, address="10.0.0.2"),
@@ -326,10 +328,7 @@ class TestEveryLimit:
             assert limit.unit == ""
 
     def test_that_is_an_error_against_the_reference_is_guarded_by_its_uncertainty(self, phase, limit):
-        against_reference = (
-            phase in ("verify_points", "verify_stored", "verify_restored", "verify_as_found")
-            and "_error_" in limit.name
-        )
+        against_reference = phase.startswith("verify_") and "_error_" in limit.name
         assert (limit.rule, limit.required_tur) == (("guarded", 1.5) if against_reference else ("", 0.0))
 
 
