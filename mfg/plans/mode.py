@@ -72,6 +72,8 @@ class Mode:
             raise UsageError("--upgrade-and-cal calibrates every port.", "Leave --ports out.")
         if self.job == VOLTAGE_CAL_ONLY and self.ports != PORTS:
             raise UsageError(f"--ports does not go with --{self.job}: three ports share one voltage gain.")
+        if self.job == VOLTAGE_CAL_ONLY and self.reference:
+            raise UsageError(f"--reference does not go with --{self.job}: those meters are read under load.")
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from mfg.calibration.pairing import mean
 from mfg.calibration.windows import StopRule, check_first_window, check_scatter
 from mfg.errors import DutError
 from mfg.fixtures.plugs import UnitApiPlug
-from mfg.fixtures.reference_meter import ReferenceMeter
+from mfg.fixtures.references import Reference
 from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.load_points import reference_checks, require_believable
@@ -67,7 +67,7 @@ def solve_voltage_gains(
     return found
 
 
-def dwell_voltage(sheet: Traveller, unit: UnitApiPlug, meter: ReferenceMeter, name: str) -> Dwell:
+def dwell_voltage(sheet: Traveller, unit: UnitApiPlug, meter: Reference, name: str) -> Dwell:
     """Collect windows of the mains voltage alone, whatever the load, and see that they can be believed.
 
     Args:

@@ -1,6 +1,7 @@
 """The voltage alone is calibrated, for another adaptor; the current's calibration is proved unchanged."""
 
 import pytest
+from bench_station import RUN_LIMIT_S, BenchStation
 from field_bench import ADDRESS, CALIBRATION, FACTORY, KINDS, field_station, values
 
 OTHER_ADAPTOR = (1.8, -1.3)  # percent, at CT1 to CT3 and at CT4 to CT6
@@ -30,6 +31,45 @@ def test_a_network_lost_while_the_gains_are_stored_leaves_the_old_calibration(st
     assert station.all_off()
 
 
+def test_a_unit_that_restarts_when_it_is_adjusted_keeps_the_old_calibration(station):
+    before = station.unit_file(FACTORY)
+    with station.running("--voltage-cal-only", *ADDRESS) as process:
+        for line in process.stdout:
+            if "adjust voltage" in line.replace("_", " "):
+                station.unit.call("reset")
+                break
+        output, _none = process.communicate(timeout=RUN_LIMIT_S)
+    ended = station.ended(process.returncode, output)
+    assert ended.exit_code in (1, 3), ended.output
+    assert ended.bad_phases()[0] in ("adjust_voltage", "verify_voltage", "verify_stored_voltage")
+    assert ended.value("settle_calibration", "calibration_after") == "old"
+    assert station.unit_file(FACTORY) == before
+    assert station.all_off()
+
+
+@pytest.mark.parametrize("station", ["ours"], indirect=True)  # it is caught before the job begins
+def test_another_unit_than_the_scanned_one_is_left_alone(station):
+    before = station.unit_file(FACTORY)
+    foreign = ("--assembly", "ASY0398V03.2", "--serial", "SN00000009")
+    ended = station.run("--voltage-cal-only", *ADDRESS, labels=foreign)
+    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
+    assert ended.bad_phases() == ["identify_running_unit"]
+    assert station.unit_file(FACTORY) == before
+    assert station.all_off()
+
+
+@pytest.mark.parametrize("station", ["original"], indirect=True)  # it is caught before the job begins
+def test_a_unit_that_never_answers_is_left_alone(station):
+    before = station.unit_file(FACTORY)
+    station.at_hand.call("event", what="fault", value={"name": "wifi_refusing", "on": True}, unit=1)
+    ended = station.run("--voltage-cal-only", *ADDRESS, labels=())
+    station.at_hand.call("event", what="fault", value={"name": "wifi_refusing", "on": False}, unit=1)
+    assert ended.exit_code in (1, 3), ended.output
+    assert ended.bad_phases() == ["identify_running_unit"]
+    assert station.unit_file(FACTORY) == before
+    assert station.all_off()
+
+
 def test_both_gains_are_made_right_and_everything_else_stays(station):
     before = values(station)
     ended = station.run("--voltage-cal-only", *ADDRESS, labels=())
@@ -51,3 +91,19 @@ def test_both_gains_are_made_right_and_everything_else_stays(station):
     assert not (ended.folder / "certificate.html").exists()
     assert not station.events("load")
     assert station.all_off()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("-v",), "Give its address with -a ADDR"),
+        (("--voltage_cal_only", "--ports", "1,2", *ADDRESS), "three ports share one voltage gain"),
+        (("--voltage-cal-only", "--reference", "manual", *ADDRESS), "those meters are read under load"),
+        (("--voltage-cal-only", "--cal-only", *ADDRESS), "cannot be done in one run"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_the_bench_is_started(tmp_path, arguments, sentence):
+    done = BenchStation(tmp_path).command("run", *arguments)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stdout.split())
+    assert not (tmp_path / ".bench").exists()
