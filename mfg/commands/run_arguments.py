@@ -55,6 +55,7 @@ def add_run_arguments(run: argparse.ArgumentParser) -> None:
         metavar="LIST",
         help="1,2 or all",
     )
+    _flag(run, "--ac-60hz", "the unit is for mains of 60 Hz; refused unless the bench has them", "--ac60hz")
     _flag(run, "--erase-calibrated", "erase a calibrated unit without asking")
     run.add_argument(
         "--firmware", type=Path, metavar="DIR", help="load the firmware of another folder; the record says so"
@@ -139,6 +140,7 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         factory_file=_factory_file(args.restore),
         forced_by=_forced_by(args.force_by),
         reference=args.reference,
+        ac_60hz=args.ac_60hz,
     )
     if mode.reference and not mode.compares:
         raise UsageError(f"--reference does not go with {mode.name}.", "This run compares with nothing.")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.errors import UsageError
 from mfg.fixtures.plugs import ReferenceMeterPlug, TravellerPlug, UnitApiPlug
+from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_standard
 from mfg.readings.voltage import dwell_voltage, solve_voltage_gains
+from mfg.station import Station
+from mfg.untrusted import quoted
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
@@ -28,7 +32,7 @@ def adjust_voltage(
     sheet.soak_s = unit.api.uptime_s()
     dwell = dwell_voltage(sheet, unit, reference.open(), "adjust voltage")
     held = unit.api.config()
-    test.measurements["line_frequency_held_hz"] = held["LINE_FREQ_HZ"]
+    _require_line_frequency(held, station)
     test.measurements["frequency_hz"] = dwell.frequency_hz
     test.measurements["voltage_windows"] = dwell.count()
     solved = solve_voltage_gains(dwell, held, bench_standard(station, sheet))
@@ -44,3 +48,13 @@ def adjust_voltage(
     after = unit.api.config()
     test.measurements["gains_read_back"] = all(after.word(key) == value for key, value in wanted.items())
     require_no_restart(sheet, unit.api, clock)
+
+
+def _require_line_frequency(held: HeldValues, station: Station) -> None:
+    """Refuse a unit that is set to other mains: its LINE_FREQ_HZ is not this job's to change."""
+    expected_hz = station.line_frequency_hz
+    if held["LINE_FREQ_HZ"] != expected_hz:
+        raise UsageError(
+            f"The unit is set to {quoted(held['LINE_FREQ_HZ'])} Hz, the run is for {expected_hz} Hz.",
+            "Calibrate it with --cal-only, and with --ac-60hz where it is for 60 Hz.",
+        )

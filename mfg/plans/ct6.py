@@ -26,7 +26,7 @@ from mfg.phases.store_calibration import store_configuration
 from mfg.phases.switch_supply import switch_supply_off, switch_supply_on
 from mfg.phases.write_label import write_label
 from mfg.plans.ct6_jobs import JOB_NODES
-from mfg.plans.ct6_parts import calibration_nodes, with_supply
+from mfg.plans.ct6_parts import calibration_nodes, mains_nodes, with_supply
 from mfg.plans.mode import FULL, Mode
 from mfg.plans.plan import BindPlugs, Plan, PlanBuilder
 
@@ -60,6 +60,7 @@ def _full(build: PlanBuilder, mode: Mode) -> list[Any]:
         with_supply(
             build,
             build.case(2000, archive_unit),
+            *mains_nodes(build),
             build.case(3000, erase_flash),
             build.case(4000, load_micropython),
             build.case(5000, load_firmware),

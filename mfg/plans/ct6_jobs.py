@@ -35,7 +35,7 @@ from mfg.phases.verify_application import verify_application
 from mfg.phases.verify_as_found import verify_as_found
 from mfg.phases.verify_restored import verify_restored
 from mfg.phases.verify_voltage import verify_stored_voltage, verify_voltage
-from mfg.plans.ct6_parts import calibration_nodes, with_supply
+from mfg.plans.ct6_parts import calibration_nodes, line_frequency_nodes, mains_nodes, with_supply
 from mfg.plans.mode import (
     CAL_ONLY,
     POWER_CYCLE,
@@ -83,6 +83,7 @@ def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
         build.case(12110, adjust_voltage),
         build.case(12210, verify_voltage),
         build.case(12310, verify_stored_voltage),
+        *line_frequency_nodes(build),
         build.case(13000, store_calibration),
     )
     return [with_supply(build, identify, _settled(build, *voltage))]
@@ -98,7 +99,8 @@ def restore_nodes(build: PlanBuilder) -> list[Any]:
         main=[build.case(11900, prepare_load), build.case(12350, verify_restored)],
         teardown=[build.teardown(12900, switch_load_off)],
     )
-    return [with_supply(build, identify, _settled(build, build.case(12150, restore_factory_file), load))]
+    restore = (build.case(12150, restore_factory_file), *line_frequency_nodes(build))
+    return [with_supply(build, identify, _settled(build, *restore, load))]
 
 
 def _restore_over_usb_nodes(build: PlanBuilder) -> list[Any]:
@@ -157,6 +159,7 @@ def _exchanged(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
         name="application",
         main=[
             build.case(2000, archive_running_unit),
+            *mains_nodes(build),
             build.case(5200, load_application),
             build.case(5300, verify_application),
             *main,
@@ -169,7 +172,7 @@ def _settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
     """Archive a unit's calibration, change it, and leave the new one or the old one on it, never between."""
     return htf.PhaseGroup(
         name="calibration",
-        main=[build.case(2000, archive_running_unit), *main],
+        main=[build.case(2000, archive_running_unit), *mains_nodes(build), *main],
         teardown=[build.case(13900, settle_calibration)],
     )
 

@@ -48,6 +48,7 @@ class Mode:
         cycles: Number of power cycles of a study.
         factory_file: What is restored: a path, or "latest".
         forced_by: Who lets a file be restored that is not the unit's, and why; goes into the record.
+        ac_60hz: The unit is for mains of 60 Hz, whatever the station file says.
         reference: What the unit is compared with instead of the station's own reference; empty: that one.
     """
 
@@ -60,6 +61,7 @@ class Mode:
     factory_file: str = ""
     forced_by: str = ""
     reference: str = ""
+    ac_60hz: bool = False
 
     def __post_init__(self) -> None:
         if not self.ports or any(port not in PORTS for port in self.ports):
@@ -74,6 +76,8 @@ class Mode:
             raise UsageError(f"--ports does not go with --{self.job}: three ports share one voltage gain.")
         if self.job == VOLTAGE_CAL_ONLY and self.reference:
             raise UsageError(f"--reference does not go with --{self.job}: those meters are read under load.")
+        if self.ac_60hz and (self.job == TEST_ONLY or not self.compares):
+            raise UsageError(f"--ac-60hz does not go with {self.name}: it is part of a calibration.")
 
     @property
     def name(self) -> str:
@@ -85,6 +89,8 @@ class Mode:
             words.append("ports-" + "".join(map(str, self.ports)))
         if self.job == FULL and not self.defaults:
             words.append("no-default")
+        if self.ac_60hz:
+            words.append("ac-60hz")
         if self.reference:
             words.append(f"reference {self.reference}")
         return " ".join(words)

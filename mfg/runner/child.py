@@ -83,6 +83,8 @@ class _Runner:
     def _run(self, job: Message) -> dict[str, Any]:
         request = RunRequest.from_json(job["request"])
         station, clock = with_reference(_station(job), request.mode.reference), BenchClock.parse(job["clock"])
+        if request.mode.ac_60hz:
+            station = replace(station, line_frequency_hz=60)
         self._front_end = RemoteFrontEnd(self._line, clock)
         run = UnitRun(
             station,

@@ -74,6 +74,7 @@ JOBS = [
     Mode(job=VOLTAGE_CAL_ONLY, address="10.0.0.2"),
     Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
     Mode(job=RESTORE, factory_file="latest"),
+    Mode(job=CAL_ONLY, address="10.0.0.2", ac_60hz=True),
     Mode(job=RESET_WIFI, address="10.0.0.2"),
     Mode(job=UPGRADE, address="10.0.0.2"),
     Mode(job=UPGRADE_AND_CAL, address="10.0.0.2"),
@@ -214,10 +215,24 @@ class TestModes:
             (Mode(calibrate=False), "no-cal", "none"),
             (Mode(calibrate=False, defaults=False, ports=(1,)), "no-cal no-default", "none"),
             (Mode(ports=(1, 2)), "full ports-12", "partly"),
+            (Mode(defaults=False, ac_60hz=True), "full no-default ac-60hz", "all"),
         ],
     )
     def test_have_a_name_and_say_what_calibration_they_end_with(self, mode, name, calibration):
         assert (mode.name, mode.calibration) == (name, calibration)
+
+    @pytest.mark.parametrize("mode", [Mode(ac_60hz=True), Mode(ac_60hz=True, defaults=False)])
+    def test_for_60_hz_look_at_the_mains_before_anything_is_erased(self, mode):
+        plan = plan_for(mode)
+        names = [phase.name for phase in phases_of(plan)]
+        assert names.index("check_mains") < names.index("erase_flash")
+        assert names.index("write_line_frequency") < names.index("identify_ports")
+        assert names.index("verify_stored") < names.index("verify_line_frequency")
+        assert names.index("verify_line_frequency") < names.index("store_calibration")
+
+    def test_for_60_hz_need_a_calibration(self):
+        with pytest.raises(UsageError, match="--ac-60hz does not go with no-cal"):
+            Mode(ac_60hz=True, calibrate=False)
 
     @pytest.mark.parametrize("ports", [(), (0,), (7,), (1, 9)])
     def test_need_ports_that_a_ct6_has(self, ports):

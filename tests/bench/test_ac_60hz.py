@@ -1,0 +1,85 @@
+"""A unit for 60 Hz is calibrated where the mains has 60 Hz, and refused where it has not."""
+
+import pytest
+from bench_station import RUN_LIMIT_S, BenchStation
+from field_bench import ADDRESS, FACTORY, KINDS, MACHINE, field_station, values
+
+from mfg.emulator.config import MainsConfig
+
+AMERICAN = MainsConfig(frequency_hz=60.0)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def station(request, tmp_path_factory):
+    """A unit that was calibrated at 50 Hz, on mains of 60 Hz."""
+    made = field_station(tmp_path_factory.mktemp(f"american-{request.param}"), request.param, mains=AMERICAN)
+    with made.bench():
+        yield made
+
+
+@pytest.mark.parametrize("station", ["ours"], indirect=True)
+def test_a_unit_that_restarts_once_it_is_set_to_60_hz_ends_at_50_hz(station):
+    before = station.unit_file(FACTORY)
+    with station.running("--cal-only", "--ac-60hz", *ADDRESS) as process:
+        for line in process.stdout:
+            if "write_line_frequency" in line.replace(" ", "_"):
+                station.unit.call("reset")
+                break
+        output, _none = process.communicate(timeout=RUN_LIMIT_S)
+    ended = station.ended(process.returncode, output)
+    assert ended.exit_code in (1, 3), ended.output
+    assert ended.bad_phases()[0] in ("write_line_frequency", "prepare_load", "identify_ports")
+    assert ended.value("settle_calibration", "calibration_after") == "old"
+    assert station.unit_file(FACTORY) == before
+    assert values(station)["LINE_FREQ_HZ"] == 50
+    assert station.all_off()
+
+
+@pytest.mark.parametrize("station", ["original"], indirect=True)
+def test_a_voltage_calibration_leaves_the_frequency_of_a_unit_alone(station):
+    before = station.unit_file(FACTORY)
+    ended = station.run("--voltage-cal-only", "--ac60hz", *ADDRESS, labels=())
+    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
+    assert "The unit is set to 50.0 Hz, the run is for 60 Hz" in ended.record["outcome_reasons"][0]
+    assert ended.value("settle_calibration", "calibration_after") == "old"
+    assert station.unit_file(FACTORY) == before
+
+
+def test_a_unit_on_mains_of_60_hz_is_calibrated_for_them(station):
+    before = values(station)
+    ended = station.run("--cal-only", "--ac_60hz", *ADDRESS, labels=())
+    assert (ended.outcome, ended.exit_code) == ("PASS", 0), ended.output
+    assert ended.record["mode"] == "cal-only ac-60hz"
+    assert ended.record["calibration"]["conditions"]["line_frequency_hz"] == 60
+    assert abs(ended.value("check_mains", "mains_hz") - 60) < 0.1
+    assert ended.value("settle_calibration", "calibration_after") == "new"
+    after = values(station)
+    assert (before["LINE_FREQ_HZ"], after["LINE_FREQ_HZ"]) == (50, 60)
+    assert values(station, MACHINE)["LINE_FREQ_HZ"] == 60
+    for key in after:
+        if key.endswith("GAIN"):  # those of the field are right; the reference is 0.02 % off
+            assert abs(after[key] / before[key] - 1) < 0.002, (key, before[key], after[key])
+    assert station.all_off()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mains_of_50_hz_are_refused_in_words_before_anything_is_changed(tmp_path, kind):
+    station = field_station(tmp_path, kind)
+    before = station.unit_file(FACTORY)
+    ended = station.run("--cal-only", "--ac-60hz", *ADDRESS, labels=())
+    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
+    assert ended.bad_phases() == ["check_mains"]
+    assert "but LINE_FREQ_HZ is 60" in ended.record["outcome_reasons"][0]
+    assert "Feed the bench with the unit's mains" in ended.record["next_action"]
+    assert ended.value("settle_calibration", "calibration_after") == "old"
+    assert station.unit_file(FACTORY) == before
+    assert values(station, MACHINE).get("LINE_FREQ_HZ", 50) == 50
+    assert station.all_off()
+
+
+@pytest.mark.parametrize("arguments", [("--no-cal",), ("--test-only", *ADDRESS)])
+def test_what_calibrates_nothing_is_not_asked_for_60_hz(tmp_path, arguments):
+    done = BenchStation(tmp_path).command("run", "--ac-60hz", *arguments)
+    assert done.returncode == 2
+    assert "--ac-60hz does not go with" in " ".join(done.stdout.split())
+    assert not (tmp_path / ".bench").exists()
