@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mfg.errors import StationError, UsageError
 from mfg.fixtures.traveller import StoredCalibration, no_calibration
-from mfg.plans.mode import CAL_ONLY, FULL, LATEST, UPGRADE_AND_CAL, Mode
+from mfg.plans.mode import CAL_ONLY, FULL, LATEST, UPGRADE_AND_CAL, VOLTAGE_CAL_ONLY, Mode
 from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
 from mfg.records.index import RecordIndex, RunRow
 from mfg.records.outcomes import PASS
@@ -16,6 +16,8 @@ from mfg.station import Station
 from mfg.untrusted import read_bounded
 
 FILE_LIMIT_BYTES = 65536
+WHOLE_JOBS = (FULL, CAL_ONLY, UPGRADE_AND_CAL)  # that prove every port
+PART_JOBS = (VOLTAGE_CAL_ONLY,)  # that prove a part, and that the rest is as it was
 
 
 def calibration_finder(station: Station, mode: Mode) -> Callable[[str], StoredCalibration]:
@@ -32,25 +34,49 @@ def latest_calibration(station: Station, serial_number: str) -> StoredCalibratio
     """Return the newest complete calibration of a unit that is on record.
 
     A partial calibration never counts, nor does one that was not proved, nor on a real bench one of an
-    emulated unit, nor the other way round.
+    emulated unit, nor the other way round. A run that changed a part and proved the rest unchanged counts
+    where it began from a complete calibration that is on record, byte for byte.
 
     Raises:
         UsageError: There is none.
         StationError: What the record lists is not in its folder.
     """
     with RecordIndex(station.records_folder) as index:
-        rows = index.runs(serial_number)
-    for row in reversed(rows):
-        if _is_complete(row) and row.emulated == station.emulated:
-            return _kept(load_record(row.folder), row.folder)
-    raise UsageError(
-        f"The store holds no complete calibration of {serial_number}.", "Name a factory file, or calibrate."
-    )
+        found = _newest(index, station.emulated, serial_number)
+    if found is None:
+        raise UsageError(
+            f"The store holds no complete calibration of {serial_number}.",
+            "Name a factory file, or calibrate.",
+        )
+    return _kept(load_record(found.folder), found.folder)
 
 
-def _is_complete(row: RunRow) -> bool:
-    """Tell a run that proved all ports; with some ports only a run is PARTLY CALIBRATED, never PASS."""
-    return row.outcome == PASS and row.mode.split(" ")[0] in (FULL, CAL_ONLY, UPGRADE_AND_CAL)
+def _newest(
+    index: RecordIndex, emulated: bool, serial_number: str, before: str = "", sha256: str = ""
+) -> RunRow | None:
+    """Find the newest run that left a complete calibration on a unit.
+
+    Args:
+        index: Of the store.
+        emulated: Whether the unit is.
+        serial_number: The unit's.
+        before: Only runs that started before this time, in UTC; "" for any.
+        sha256: Only with this factory file; "" for any.
+    """
+    for row in reversed(index.runs(serial_number)):
+        job = row.mode.split(" ")[0]
+        # With some ports only a run is PARTLY CALIBRATED, never PASS.
+        if row.outcome != PASS or row.emulated != emulated or job not in (*WHOLE_JOBS, *PART_JOBS):
+            continue
+        if before and row.started_utc >= before:
+            continue
+        hashes = {entry["name"]: entry["sha256"] for entry in load_record(row.folder)["attachments"]}
+        if sha256 and hashes.get(FACTORY_NAME) != sha256:
+            continue
+        began = hashes.get(f"archive_{FACTORY_NAME}", "")
+        if job in WHOLE_JOBS or (began and _newest(index, emulated, serial_number, row.started_utc, began)):
+            return row
+    return None
 
 
 def _kept(record: Record, folder: Path) -> StoredCalibration:
