@@ -16,7 +16,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-SETTINGS_LIMIT_BYTES = 256 * 1024  # of a file that a person writes; the largest of ours has a tenth of it
+SETTINGS_LIMIT_BYTES = 256 * 1024  # of a file that a person writes; the largest of ours has an eighth of it
 DEPTH_LIMIT = 32  # how deep objects and lists may be nested; no unit, record or file of ours passes 10
 DIGITS_LIMIT = 100
 QUOTE_CHARACTERS = 80

@@ -14,6 +14,7 @@ from mfg.plans.mode import (
     POWER_CYCLE,
     RESET_WIFI,
     RESTORE,
+    SET_LABELS,
     SETUP_WIFI,
     TEST_ONLY,
     UPGRADE,
@@ -28,6 +29,7 @@ MOST_CYCLES = 40  # about 20 s each; what a phase may take is bounded
 _JOBS = {
     "cal_only": CAL_ONLY,
     "voltage_cal_only": VOLTAGE_CAL_ONLY,
+    "set_labels": SET_LABELS,
     "restore": RESTORE,
     "setup_wifi": SETUP_WIFI,
     "reset_wifi": RESET_WIFI,
@@ -87,6 +89,7 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
     _flag(
         group, "--test-only", "incoming test: the unit leaves as it came; over USB without -a", "-t", "--test"
     )
+    _flag(group, "--set-labels", "give a running unit (-a) the labels that are scanned", "-l", "--labels")
     _flag(group, "--voltage-cal-only", "adjust the voltage gains of a running unit (-a) alone", "-v")
     group.add_argument(
         "--restore",
@@ -98,7 +101,7 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
         "--force-by",
         default="",
         metavar="NAME: REASON",
-        help="who lets a file be restored that is not the unit's, and why; goes into the record",
+        help="who lets a file or serial number pass that is not the unit's, and why; goes into the record",
     )
     group.add_argument(
         "--power-cycle",

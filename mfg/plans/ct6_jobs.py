@@ -6,8 +6,8 @@ from typing import Any
 
 import openhtf as htf
 
-from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.adjust_voltage import adjust_voltage
+from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.archive_returned_unit import archive_returned_unit
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.phases.check_board_temperature import check_board_temperature
@@ -18,6 +18,7 @@ from mfg.phases.check_power_cycle import check_power_cycle
 from mfg.phases.check_wifi_switch import check_wifi_switch
 from mfg.phases.configure_wifi import configure_wifi
 from mfg.phases.cycle_power import cycle_power
+from mfg.phases.identify_relabelled_unit import identify_relabelled_unit
 from mfg.phases.identify_running_unit import identify_running_unit
 from mfg.phases.identify_unit import identify_unit
 from mfg.phases.load_application import load_application
@@ -30,17 +31,20 @@ from mfg.phases.settle_calibration import settle_calibration
 from mfg.phases.settle_returned_unit import settle_returned_unit
 from mfg.phases.settle_wifi import settle_wifi
 from mfg.phases.store_calibration import store_calibration
+from mfg.phases.store_label import store_label
 from mfg.phases.switch_load import switch_load_off
 from mfg.phases.verify_application import verify_application
 from mfg.phases.verify_as_found import verify_as_found
 from mfg.phases.verify_restored import verify_restored
 from mfg.phases.verify_voltage import verify_stored_voltage, verify_voltage
+from mfg.phases.write_label import write_label
 from mfg.plans.ct6_parts import calibration_nodes, line_frequency_nodes, mains_nodes, with_supply
 from mfg.plans.mode import (
     CAL_ONLY,
     POWER_CYCLE,
     RESET_WIFI,
     RESTORE,
+    SET_LABELS,
     SETUP_WIFI,
     TEST_ONLY,
     UPGRADE,
@@ -87,6 +91,18 @@ def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
         build.case(13000, store_calibration),
     )
     return [with_supply(build, identify, _settled(build, *voltage))]
+
+
+def set_labels_nodes(build: PlanBuilder) -> list[Any]:
+    """Give a unit that runs the labels that are scanned."""
+    labels = (
+        build.case(2100, check_calibration),
+        build.case(11000, write_label),
+        build.case(12330, store_label),
+        build.case(13000, store_calibration),
+    )
+    scan, identify = build.case(1000, identify_unit), build.case(1960, identify_relabelled_unit)
+    return [scan, with_supply(build, identify, _settled(build, *labels))]
 
 
 def restore_nodes(build: PlanBuilder) -> list[Any]:
@@ -187,6 +203,7 @@ def _wifi_settled(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:
 JOB_NODES = {
     CAL_ONLY: cal_only_nodes,
     VOLTAGE_CAL_ONLY: voltage_cal_only_nodes,
+    SET_LABELS: set_labels_nodes,
     RESTORE: restore_nodes,
     POWER_CYCLE: power_cycle_nodes,
     SETUP_WIFI: setup_wifi_nodes,

@@ -10,6 +10,7 @@ from mfg.limits.loader import PORTS
 FULL = "full"  # from a blank flash to a finished unit
 CAL_ONLY = "cal-only"  # a running unit, over the network
 VOLTAGE_CAL_ONLY = "voltage-cal-only"  # the voltage gains of a running unit alone
+SET_LABELS = "set-labels"  # new labels for a running unit
 RESTORE = "restore"  # a stored calibration, to a running unit
 SETUP_WIFI = "setup-wifi"
 RESET_WIFI = "reset-wifi"
@@ -21,6 +22,7 @@ JOBS = (
     FULL,
     CAL_ONLY,
     VOLTAGE_CAL_ONLY,
+    SET_LABELS,
     RESTORE,
     SETUP_WIFI,
     RESET_WIFI,
@@ -29,7 +31,7 @@ JOBS = (
     UPGRADE_AND_CAL,
     TEST_ONLY,
 )
-NEED_ADDRESS = (CAL_ONLY, VOLTAGE_CAL_ONLY, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
+NEED_ADDRESS = (CAL_ONLY, VOLTAGE_CAL_ONLY, SET_LABELS, RESET_WIFI, POWER_CYCLE, UPGRADE, UPGRADE_AND_CAL)
 LATEST = "latest"  # the newest complete calibration of the unit that is in the store
 
 ALL, PARTLY, NONE, UNTOUCHED = "all", "partly", "none", "untouched"
@@ -47,7 +49,8 @@ class Mode:
         address: Of a running unit, for the jobs that need one.
         cycles: Number of power cycles of a study.
         factory_file: What is restored: a path, or "latest".
-        forced_by: Who lets a file be restored that is not the unit's, and why; goes into the record.
+        forced_by: Who lets a file be restored that is not the unit's, or a serial number be given that is
+            another unit's, and why; goes into the record.
         ac_60hz: The unit is for mains of 60 Hz, whatever the station file says.
         reference: What the unit is compared with instead of the station's own reference; empty: that one.
     """

@@ -10,7 +10,7 @@ from mfg.fixtures.plugs import PowerSwitchPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.restarts import note_start
-from mfg.readings.stored import PHASE_FEATURE, holds, stored_files
+from mfg.readings.stored import PHASE_FEATURE, holds, stored_files, used_files
 from mfg.readings.supply_cycle import cycle_supply
 from mfg.readings.window_sources import CHIP_PORTS
 from mfg.records.factory_file import CALIBRATION_KEYS, FACTORY_NAME, REGISTER_KEYS, parse_factory_file
@@ -89,6 +89,7 @@ def store_part(
     Raises:
         DutError, FixtureError: As `cycle_supply`, or a file cannot be read; what is stored is to be settled.
     """
+    sheet.touched_files = used_files(sheet.features)
     sheet.about_to(STORE)
     unit.api.save_factory()
     written = stored_files(unit.api, sheet.features)

@@ -19,6 +19,7 @@ from mfg.limits import LimitSet
 from mfg.plans.plan import BindPlugs
 from mfg.runner.kept_calibration import calibration_finder
 from mfg.runner.request import RunRequest
+from mfg.runner.serial_use import serial_use_of
 from mfg.station import SlotContext, Station, WifiCredentials
 
 _PLUGS = (
@@ -94,6 +95,7 @@ def new_traveller(
         cycles=request.mode.cycles,
         calibrates=request.mode.adjusts,
         forced_by=request.mode.forced_by,
+        serial_use=serial_use_of(station),
         find_calibration=calibration_finder(station, request.mode),
         keep=calls.keep,
         claim_mac=calls.claim_mac,

@@ -7,17 +7,19 @@ from pathlib import Path
 
 from mfg.errors import StationError, UsageError
 from mfg.fixtures.traveller import StoredCalibration, no_calibration
-from mfg.plans.mode import CAL_ONLY, FULL, LATEST, UPGRADE_AND_CAL, VOLTAGE_CAL_ONLY, Mode
+from mfg.plans.mode import CAL_ONLY, FULL, LATEST, SET_LABELS, UPGRADE_AND_CAL, VOLTAGE_CAL_ONLY, Mode
 from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
 from mfg.records.index import RecordIndex, RunRow
+from mfg.records.labels import parse_unit_label
 from mfg.records.outcomes import PASS
 from mfg.records.record import Record, load_record
 from mfg.station import Station
 from mfg.untrusted import read_bounded
 
 FILE_LIMIT_BYTES = 65536
+RELABELLED = ("identify_relabelled_unit", "label_before")
 WHOLE_JOBS = (FULL, CAL_ONLY, UPGRADE_AND_CAL)  # that prove every port
-PART_JOBS = (VOLTAGE_CAL_ONLY,)  # that prove a part, and that the rest is as it was
+PART_JOBS = (VOLTAGE_CAL_ONLY, SET_LABELS)  # that prove a part, and that the rest is as it was
 
 
 def calibration_finder(station: Station, mode: Mode) -> Callable[[str], StoredCalibration]:
@@ -70,13 +72,24 @@ def _newest(
             continue
         if before and row.started_utc >= before:
             continue
-        hashes = {entry["name"]: entry["sha256"] for entry in load_record(row.folder)["attachments"]}
+        record = load_record(row.folder)
+        hashes = {entry["name"]: entry["sha256"] for entry in record["attachments"]}
         if sha256 and hashes.get(FACTORY_NAME) != sha256:
             continue
         began = hashes.get(f"archive_{FACTORY_NAME}", "")
-        if job in WHOLE_JOBS or (began and _newest(index, emulated, serial_number, row.started_utc, began)):
+        former = _former_serial(record)
+        if job in WHOLE_JOBS or (began and _newest(index, emulated, former, row.started_utc, began)):
             return row
     return None
+
+
+def _former_serial(record: Record) -> str:
+    """Return the serial number that a unit had when a run began: new labels change it."""
+    for phase in record["phases"]:
+        for entry in phase["measurements"]:
+            if (phase["name"], entry["name"]) == RELABELLED:
+                return parse_unit_label(str(entry["value"])).serial_number
+    return record["serial_number"]
 
 
 def _kept(record: Record, folder: Path) -> StoredCalibration:

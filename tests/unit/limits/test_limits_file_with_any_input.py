@@ -116,4 +116,4 @@ def test_ten_megabytes_are_refused_unread(path):
 
 def test_the_project_s_own_limits_are_far_below_the_limit_of_size():
     for file in (*data_folder("firmware").rglob("*.toml"), Path(loader.__file__).with_name("ct6.toml")):
-        assert file.stat().st_size < loader.SETTINGS_LIMIT_BYTES / 10
+        assert file.stat().st_size < loader.SETTINGS_LIMIT_BYTES / 5

@@ -12,6 +12,7 @@ from record_builder import build_record
 
 from mfg.errors import UsageError
 from mfg.records.index import RecordIndex
+from mfg.records.record import write_record
 from mfg.runner.kept_calibration import latest_calibration
 
 SERIAL = "SN00001823"
@@ -26,7 +27,14 @@ class Store:
         self.station: Any = SimpleNamespace(records_folder=root / "records", emulated=True)
 
     def run(
-        self, mode: str, left: bytes, *, found: bytes = b"", serial: str = SERIAL, **changes: Any
+        self,
+        mode: str,
+        left: bytes,
+        *,
+        found: bytes = b"",
+        serial: str = SERIAL,
+        label_before: str = "",
+        **changes: Any,
     ) -> None:
         """Put a run on record that found one factory file on the unit and left another."""
         started = f"2026-11-20T{len(list(self._records.root.glob('*/*'))) + 1:02d}:00:00.000Z"
@@ -40,6 +48,12 @@ class Store:
         record, folder = self._records.store(
             serial, mode=mode, attachments=attachments, started_utc=started, mac="", **changes
         )
+        if label_before:
+            phases: Any = build_record()["phases"]
+            label = next(phase for phase in phases if phase["name"] == "write_label")
+            label["name"] = "identify_relabelled_unit"
+            label["measurements"][0] |= {"name": "label_before", "value": label_before}
+            write_record(folder, record | {"phases": [label]})
         for file, (_name, content) in held.items():
             folder.write(file, content)
         with RecordIndex(self._records.root) as index:
@@ -78,4 +92,15 @@ def test_new_voltage_gains_beside_currents_that_nobody_proved_here_are_not(store
     store.run("full", FULL)
     store.run("voltage-cal-only", VOLTAGE, found=FIELD)
     store.run("voltage-cal-only", VOLTAGE)
+    assert store.latest() == FULL
+
+
+def test_a_unit_with_new_labels_keeps_the_complete_calibration_of_its_old_ones(store):
+    before = {"found": FULL, "label_before": "ASY0398_V003.200_SN00001823"}
+    store.run("set-labels", FIELD, serial="SN00000007", **before)
+    with pytest.raises(UsageError, match="no complete calibration of SN00000007"):
+        store.latest("SN00000007")
+    store.run("full", FULL)
+    store.run("set-labels", VOLTAGE, serial="SN00000007", **before)
+    assert store.latest("SN00000007") == VOLTAGE
     assert store.latest() == FULL
