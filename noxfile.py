@@ -1,4 +1,4 @@
-"""The sessions that people and CI share. `nox` alone runs what must be green: lint, types, tests, faults."""
+"""The sessions that people and CI share; `nox` alone runs what must be green, those named first below."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "tests", "faults"]
+nox.options.sessions = ["lint", "types", "tests", "jobs", "faults"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
@@ -59,7 +59,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *COVERING, *coverage, *whole)
     others = [f"--ignore={folder}" for folder in COVERING]
     session.run("pytest", *SHARED_OUT, "tests/unit", "tests/faults", *others)
-    session.run("pytest", *SHARED_OUT, "tests/bench", "tests/hardware")
+    session.run("pytest", *SHARED_OUT, "-m", "not job", "tests/bench", "tests/hardware")
 
 
 @nox.session
@@ -80,12 +80,19 @@ def kills(session: nox.Session) -> None:
 
 @nox.session
 def jobs(session: nox.Session) -> None:
-    """Run every job on both kinds of unit with everything that may happen to it; the tests take a sample.
+    """Run the jobs on running units of both kinds, and what may happen to the unit in them."""
+    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    session.run("pytest", *SHARED_OUT, "-m", "job", "tests/bench", *session.posargs)
 
-    About 20 minutes on two cores; one job alone: `nox -s jobs -- -k restore-usb`.
+
+@nox.session
+def job_faults(session: nox.Session) -> None:
+    """Run every job on both kinds of unit with everything that may happen to it; `jobs` takes a sample.
+
+    About 20 minutes on two cores; one job alone: `nox -s job_faults -- -k restore-usb`.
     """
     session.install("-e", ".[emulator]", *TEST_TOOLS)
-    session.run("pytest", "-v", "-n", "3", "tests/bench/every_job_fault.py", *session.posargs)
+    session.run("pytest", "-v", *SHARED_OUT, "tests/bench/every_job_fault.py", *session.posargs)
 
 
 @nox.session

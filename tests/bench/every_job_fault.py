@@ -1,4 +1,4 @@
-"""Every job on both kinds of unit, with everything that may happen to it. Run by `nox -s jobs`."""
+"""Every job on both kinds of unit, with everything that may happen to it. Run by `nox -s job_faults`."""
 
 from __future__ import annotations
 

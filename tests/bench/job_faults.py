@@ -91,7 +91,7 @@ class Case:
         outcomes: How the run may end.
         phases: In which phases it may be caught; empty: nothing is wrong.
         state: How the unit is left, by its flash and by the record.
-        sampled: Whether the tests run it; all are run by `nox -s jobs`.
+        sampled: Whether the tests run it; all are run by `nox -s job_faults`.
     """
 
     job: str

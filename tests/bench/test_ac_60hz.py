@@ -6,6 +6,8 @@ from field_bench import ADDRESS, FACTORY, KINDS, MACHINE, field_station, values
 
 from mfg.emulator.config import MainsConfig
 
+pytestmark = pytest.mark.job
+
 AMERICAN = MainsConfig(frequency_hz=60.0)
 
 

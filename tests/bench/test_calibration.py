@@ -126,22 +126,6 @@ def test_a_unit_with_the_original_interface_and_its_default_offsets_is_calibrate
     assert "display on by its timer" in ended.record["calibration"]["conditions"]["operating_state"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "phase", "outcome", "words"),
-    [
-        ({"plant_faults": ["wrong_turns"]}, "adjust_registers", "ERROR", "reads 5.0"),
-        ({"faults": ["port3_phase_far_out"]}, "adjust_registers", "FAIL", "phase correction would be"),
-    ],
-    ids=lambda value: next(iter(value.values()))[0] if isinstance(value, dict) else "",
-)
-def test_what_would_spoil_a_calibration_is_caught_and_named(tmp_path, changes, phase, outcome, words):
-    ended = BenchStation(tmp_path, factor=4, **changes).run()
-    assert ended.outcome == outcome, ended.output
-    assert ended.bad_phases() == [phase], ended.record["outcome_reasons"]
-    assert words in " ".join(ended.record["outcome_reasons"])
-    assert ended.phase("switch_load_off")["outcome"] == "PASS"
-
-
 def test_a_reference_past_its_due_date_is_refused_unless_somebody_takes_it_on(tmp_path):
     expired = InstrumentsConfig(certificate_days=-3)
     station = BenchStation(tmp_path, instruments=expired)

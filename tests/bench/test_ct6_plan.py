@@ -8,7 +8,7 @@ import json
 import stat
 
 import pytest
-from bench_station import FLASH, BenchStation
+from bench_station import FLASH
 from secret_search import PROCESSES, files_with, forms_in
 
 from mfg.records.chain import RecordChain
@@ -118,17 +118,3 @@ def test_the_display_frame_is_kept_as_png(passed):
 def test_supply_and_load_are_off_in_the_plants_log(passed):
     assert passed.all_off
     assert all(passed.station.events(channel) for channel in ("supply", "load", "identification"))
-
-
-@pytest.mark.parametrize(
-    ("fault", "phase", "words"),
-    [
-        ("display_mirrored", "check_display", "display_right"),
-        ("ports_swapped_2_5", "identify_ports", "port_order is 1 5 3 4 2 6,"),
-    ],
-)
-def test_a_bad_unit_is_rejected_in_that_phase_alone(tmp_path, fault, phase, words):
-    ended = BenchStation(tmp_path, faults=[fault], factor=5).run()
-    assert (ended.outcome, ended.exit_code) == ("FAIL", 1), ended.output
-    assert ended.bad_phases() == [phase], ended.record["outcome_reasons"]
-    assert words in " ".join(ended.record["outcome_reasons"])

@@ -18,6 +18,8 @@ from mfg.emulator import flash_files
 from mfg.emulator.field_units import field_flash, machine_file
 from mfg.emulator.typical import typical_unit
 
+pytestmark = pytest.mark.job
+
 ADDRESS = ("-a", "10.0.0.2")
 LIMIT_WALL_S = 60.0
 CHECKS = (

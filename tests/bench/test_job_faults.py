@@ -1,10 +1,12 @@
-"""A sample of what may happen to a unit in a job; `nox -s jobs` runs all of it."""
+"""A sample of what may happen to a unit in a job; `nox -s job_faults` runs all of it."""
 
 from __future__ import annotations
 
 import pytest
 from faulted_job import judged, run_case
 from job_faults import CASES, ORIGINAL, OURS
+
+pytestmark = pytest.mark.job
 
 SAMPLE = [
     pytest.param(case, kind, id=f"{case.job}, {kind}: {case.what}") for case in CASES for kind in case.sampled

@@ -11,6 +11,8 @@ from bench_station import BenchStation, quiet_ports
 from mfg.emulator.config import InstrumentsConfig
 from mfg.emulator.typical import typical_unit
 
+pytestmark = pytest.mark.job
+
 ADDRESS = ("-a", "10.0.0.2")
 HAND_HELD = {
     "maker": "Fluke",

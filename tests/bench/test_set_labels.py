@@ -5,6 +5,8 @@ from field_bench import ADDRESS, CALIBRATION, FACTORY, KINDS, MACHINE, field_sta
 
 from mfg.records.index import RecordIndex
 
+pytestmark = pytest.mark.job
+
 OLD = "ASY0398_V003.200_SN00001823"
 NEW = "ASY0398_V003.400_SN00004711"
 SCANNED = ("--assembly", "ASY0398V03.4", "--serial", "SN00004711")

@@ -35,15 +35,6 @@ class Case:
         return self.fault
 
 
-INSTRUMENTS = [
-    Case("meter_nan", "identify_ports", "ERROR", "'NAN' is not a number"),
-]
-UNITS = [
-    Case("drive_of_other_chip", "erase_flash", "ERROR", "one of another chip.*RP2350", limit_s=70.0),
-    Case("wifi_refusing", "load_firmware", "FAIL", 'did not join the test network "mfg-bench"'),
-]
-
-
 def assert_ended(ended, case):
     assert (ended.outcome, ended.exit_code) == (case.outcome, {"FAIL": 1, "ERROR": 3}[case.outcome]), (
         ended.output
@@ -66,22 +57,6 @@ def assert_safe(station, ended):
     assert ended.value("switch_supply_off", "supply_off_v") < 5
     assert not station.is_on("supply")
     assert station.all_off()
-
-
-@pytest.mark.parametrize("case", INSTRUMENTS, ids=str)
-def test_a_faulty_instrument_is_the_stations_error(tmp_path, case):
-    station = BenchStation(tmp_path, instrument_faults=[case.fault], factor=WITH_FIRMWARE)
-    ended = station.run()
-    assert_ended(ended, case)
-    assert_safe(station, ended)
-
-
-@pytest.mark.parametrize("case", UNITS, ids=str)
-def test_a_faulty_unit_or_drive_ends_in_the_phase_that_should_catch_it(tmp_path, case):
-    station = BenchStation(tmp_path, faults=[case.fault], factor=WITHOUT_FIRMWARE)
-    ended = station.run("--no-cal")
-    assert_ended(ended, case)
-    assert_safe(station, ended)
 
 
 def test_a_gain_far_out_is_named_and_nothing_is_stored(tmp_path):

@@ -39,6 +39,8 @@ SILENT_APP = """
 import asyncio
 import machine
 
+pytestmark = pytest.mark.job
+
 VERSION = "4.1"
 
 

@@ -4,6 +4,8 @@ import pytest
 from bench_station import RUN_LIMIT_S, BenchStation
 from field_bench import ADDRESS, CALIBRATION, FACTORY, KINDS, field_station, values
 
+pytestmark = pytest.mark.job
+
 OTHER_ADAPTOR = (1.8, -1.3)  # percent, at CT1 to CT3 and at CT4 to CT6
 GAINS = ("CS4_VOLTAGE_GAIN", "CS0_VOLTAGE_GAIN")
 NOMINAL = 55600
