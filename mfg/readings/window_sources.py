@@ -64,7 +64,7 @@ def window_source(api: DutApi, clock: BenchClock, features: frozenset[str], sett
     """
     if WINDOWS_FEATURE in features:
         return NumberedWindows(api, clock, settled_s)
-    return ChangingValues(api, clock)
+    return ChangingValues(api, clock, settled_s)
 
 
 class NumberedWindows:
@@ -115,14 +115,19 @@ class NumberedWindows:
 
 
 class ChangingValues:
-    """Windows of a unit with the original interface: a change of a chip's values ends one."""
+    """Windows of a unit with the original interface: a change of a chip's values ends one.
+
+    The unit reads value after value, so that an answer may be torn: some of it of the window before. A window
+    counts when the one before it began after everything had settled, too.
+    """
 
     poll_s = CHANGING_POLL_S
     current_step_a, voltage_step_v = 0.001, 0.01
 
-    def __init__(self, api: DutApi, clock: BenchClock) -> None:
+    def __init__(self, api: DutApi, clock: BenchClock, settled_s: float) -> None:
         self._api = api
         self._clock = clock
+        self._settled_s = settled_s
         self._followed = {name: _Followed(name, ports) for name, ports in CHIP_PORTS.items()}
         self.frequency_hz = FALLBACK_HZ
 
@@ -133,8 +138,12 @@ class ChangingValues:
         t_s = (before_s + self._clock.now_s()) / 2
         self.frequency_hz = stats.ports[0].frequency_hz
         ends = [followed.look(t_s, stats) for followed in self._followed.values()]
-        half_s = window_s(_plausible(self.frequency_hz)) / 2
-        return [self._window(name, end_s - half_s, stats) for name, end_s in ends if end_s is not None]
+        length_s = window_s(_plausible(self.frequency_hz))
+        return [
+            self._window(name, end_s - length_s / 2, stats)
+            for name, end_s in ends
+            if end_s is not None and end_s - 2 * length_s >= self._settled_s
+        ]
 
     def _window(self, name: str, centre_s: float, stats: UnitStats) -> ChipWindow:
         ports = tuple(

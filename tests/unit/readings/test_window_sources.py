@@ -23,6 +23,8 @@ from mfg.readings.window_sources import (
 
 LOW_STEP_A, LOW_STEP_V = 0.001 / 256, 0.01 / 256
 
+EVER = -1e9  # s of bench time: all had settled long before
+
 
 def numbered(seq: int, t_end_s: float, frequency_hz: float = 50.0, current_a: float = 54.0) -> Numbered:
     port = NumberedPort(230.0, current_a, 12420.0, 3.0)
@@ -145,7 +147,7 @@ class TestNumberedWindows:
 class TestChangingValues:
     def test_the_first_windows_are_discarded_and_the_next_is_given_with_its_centre(self, clock):
         unit: Any = OriginalUnit(clock)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         assert source.poll() == []
         for number in range(1, DISCARDED_WINDOWS + 1):
             unit.end_window("CS4", number)
@@ -159,14 +161,26 @@ class TestChangingValues:
         assert window.chip == "CS4"
         assert window.centre_s == pytest.approx(ended_s - 0.16)
 
+    def test_a_window_of_which_a_part_may_be_from_before_all_had_settled_is_left_out(self, clock):
+        unit: Any = OriginalUnit(clock)
+        settled_s = clock.now_s()
+        source = ChangingValues(unit, clock, settled_s)
+        ends = []
+        for number in range(60):  # a torn answer is a change of its own: they follow each other too fast
+            unit.end_window("CS4", number)
+            ends += [window.centre_s + 0.16 for window in source.poll()]
+        assert ends
+        assert ends[0] - 0.64 >= settled_s
+        assert ends[0] - 0.64 < settled_s + 0.1
+
     def test_a_value_that_stays_is_no_new_window(self, clock):
         unit: Any = OriginalUnit(clock)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         assert [source.poll() for _ in range(20)] == [[]] * 20
 
     def test_each_chip_is_followed_by_itself(self, clock):
         unit: Any = OriginalUnit(clock)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
             unit.end_window("CS0", number)
@@ -177,7 +191,7 @@ class TestChangingValues:
 
     def test_a_change_of_one_value_of_one_port_ends_the_window_of_its_chip(self, clock):
         unit: Any = OriginalUnit(clock)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
             unit.ports[4] = port_stats(5, active_w=12420.0 + number)
@@ -187,7 +201,7 @@ class TestChangingValues:
 
     def test_readings_have_half_a_display_step_added(self, clock):
         unit: Any = OriginalUnit(clock)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
             unit.end_window("CS4", number, current_a=0.0 if number > DISCARDED_WINDOWS else 1.0)
@@ -200,6 +214,6 @@ class TestChangingValues:
     def test_the_frequency_is_that_of_the_first_port(self, clock):
         unit: Any = OriginalUnit(clock)
         unit.ports[0] = port_stats(1, frequency_hz=59.9)
-        source = ChangingValues(unit, clock)
+        source = ChangingValues(unit, clock, EVER)
         source.poll()
         assert source.frequency_hz == 59.9
