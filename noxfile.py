@@ -81,7 +81,7 @@ def kills(session: nox.Session) -> None:
 @nox.session
 def jobs(session: nox.Session) -> None:
     """Run the jobs on running units of both kinds, and what may happen to the unit in them."""
-    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    session.install("-e", ".[emulator]", *TEST_TOOLS, *PEERS)
     session.run("pytest", *SHARED_OUT, "-m", "job", "tests/bench", *session.posargs)
 
 
