@@ -25,6 +25,8 @@ from mfg.emulator.quirks import USUAL
 from mfg.emulator.typical import typical_unit
 from mfg.fixtures.firmware_build import build_firmware
 
+pytestmark = pytest.mark.job
+
 ADDRESS = ("-a", "10.0.0.2")
 KINDS = {"ours": ("ours", ()), "original": ("original", USUAL), "x4": ("original", (*USUAL, "pga_x4"))}
 VERSIONS = {"ours": "4.0", "original": "3.1", "x4": "2.7"}
@@ -38,8 +40,6 @@ raise ValueError("broken")
 SILENT_APP = """
 import asyncio
 import machine
-
-pytestmark = pytest.mark.job
 
 VERSION = "4.1"
 
