@@ -304,6 +304,7 @@ def check_steady_while_read(spreads_pct: Mapping[int, float], limit_pct: float) 
         spreads_pct: Span of a port's windows from the question to the answer, in percent, by port.
         limit_pct: Largest span.
     """
+    _require_numbers(list(spreads_pct.values()))
     port, widest = max(spreads_pct.items(), key=lambda item: item[1])
     if widest <= limit_pct:
         return None

@@ -26,6 +26,7 @@ from mfg.calibration.uncertainty import (
     resolution_pct,
     type_a,
     type_a_pct,
+    typed_lines,
     voltage_budget,
     within,
     zero_budget,
@@ -107,6 +108,17 @@ def test_only_the_additions_that_apply_are_lines():
         "reference, power factor",
         "reference, settings",
     ]
+
+
+def test_a_typed_reading_adds_its_last_digit_and_the_time_that_it_took():
+    digits, time = typed_lines(0.01, 9.0, 0.2)  # 9.00 A, typed while the load wandered by 0.2 %
+    assert digits.standard == pytest.approx(0.005 / 9.0 * 100 / math.sqrt(3))
+    assert time.standard == pytest.approx(0.1 / math.sqrt(3))
+    plain, typed = gain_current(), gain_current().with_lines([digits, time])
+    assert typed.contributions == (*plain.contributions, digits, time)
+    assert typed.evaluate().standard == pytest.approx(
+        math.hypot(plain.evaluate().standard, digits.standard, time.standard)
+    )
 
 
 def test_few_windows_make_a_larger_factor():

@@ -25,6 +25,7 @@ from mfg.calibration.windows import (
     check_reference_fresh,
     check_repeated_windows,
     check_scatter,
+    check_steady_while_read,
     check_turns,
     check_voltages_agree,
     check_window_sequence,
@@ -188,6 +189,16 @@ def test_a_jump_of_the_mains_is_found_where_it_was():
     load = check_mains_steady(samples((230.0, 9.0), (230.1, 8.5)), quantity=1)
     assert load is not None
     assert load.name == "load_jump"
+
+
+def test_a_load_that_moved_while_a_person_read_the_meter_is_found():
+    assert check_steady_while_read({1: 0.1, 4: 0.5}, 0.5) is None
+    finding = check_steady_while_read({1: 0.1, 4: 0.51}, 0.5)
+    assert finding is not None
+    assert finding.name == "moved_while_read"
+    assert "Port 4 moved by 0.51 %" in finding.message
+    with pytest.raises(ValueError, match="nan"):
+        check_steady_while_read({1: 0.1, 4: math.nan}, 0.5)
 
 
 def test_a_saturated_port_is_found():
