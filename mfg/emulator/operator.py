@@ -46,7 +46,7 @@ SUPPLY_OFF_S = 1.0
 HOLD_BOOTSEL_S = 30.0  # at most, while waiting for the unit to appear in BOOTSEL
 BOOTSEL_SEEN_S = 5.0
 LOOK_S = 1.5  # a display refreshes about once a second
-LOOK_WALL_S = 1.0  # drawing does not get faster with the bench clock either
+LOOK_WALL_S = 0.5  # drawing does not get faster with the bench clock either; a restart takes twice as long
 VOLTAGE_TOLERANCE_V = 5.0
 LINE_LIMIT_BYTES = 65536
 
