@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import openhtf as htf
 
-from mfg.errors import DutError
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitPortPlug
 from mfg.readings.own_label import object_of, require_own_label
 from mfg.readings.restoring import features_of
-from mfg.readings.stored import used_files
+from mfg.readings.stored import used_files, wholeness
 from mfg.readings.supply_cycle import VERSION_LINE, at_prompt
 from mfg.readings.unit_files import FILE_LIMIT_BYTES
 from mfg.records.factory_file import (
@@ -19,7 +18,6 @@ from mfg.records.factory_file import (
     FACTORY_NAME,
     MACHINE_NAME,
     masked_machine_config,
-    parse_factory_file,
 )
 
 NAMES = (FACTORY_NAME, CALIBRATION_NAME, MACHINE_NAME)
@@ -73,14 +71,4 @@ def archive_over_usb(
     test.measurements["firmware_version"] = sheet.firmware_version
     test.measurements["mac"] = held.mac
     test.measurements["kept_files"] = len(old) + 1
-    test.measurements["calibration_before"] = _state(old)
-
-
-def _state(files: dict[str, bytes]) -> str:
-    if FACTORY_NAME not in files:
-        return "none"
-    try:
-        parse_factory_file(files[FACTORY_NAME])
-    except DutError:
-        return "damaged"
-    return "whole"
+    test.measurements["calibration_before"] = wholeness(old)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.errors import DutError
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
-from mfg.readings.stored import stored_files
-from mfg.records.factory_file import FACTORY_NAME, MACHINE_NAME, masked_machine_config, parse_factory_file
+from mfg.readings.stored import stored_files, wholeness
+from mfg.records.factory_file import MACHINE_NAME, masked_machine_config
 
 
 @htf.PhaseOptions(timeout_s=120)
@@ -25,14 +24,4 @@ def archive_running_unit(test: htf.TestApi, traveller: TravellerPlug, unit: Unit
     sheet.old_files = held
     sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(unit.api.config()))
     test.measurements["kept_files"] = len(held) + 1
-    test.measurements["calibration_before"] = _state(held)
-
-
-def _state(files: dict[str, bytes]) -> str:
-    if FACTORY_NAME not in files:
-        return "none"
-    try:
-        parse_factory_file(files[FACTORY_NAME])
-    except DutError:
-        return "damaged"
-    return "whole"
+    test.measurements["calibration_before"] = wholeness(held)

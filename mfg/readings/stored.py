@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from mfg.errors import DutError
 from mfg.fixtures.dut_api import DutApi
 from mfg.records.factory_file import (
     CALIBRATION_NAME,
@@ -41,6 +42,17 @@ def stored_files(api: DutApi, features: Collection[str]) -> dict[str, bytes]:
 def used_files(features: Collection[str]) -> tuple[str, ...]:
     """Return the names of the files in which a unit with such features keeps its calibration."""
     return (FACTORY_NAME, CALIBRATION_NAME) if PHASE_FEATURE in features else (FACTORY_NAME,)
+
+
+def wholeness(files: Mapping[str, bytes]) -> str:
+    """Say what a unit's `factory.cfg` is, among contents by name: "none", "damaged" or "whole"."""
+    if FACTORY_NAME not in files:
+        return "none"
+    try:
+        parse_factory_file(files[FACTORY_NAME])
+    except DutError:
+        return "damaged"
+    return "whole"
 
 
 def holds(files: Mapping[str, bytes], label: str, adjusted: Mapping[str, int]) -> bool:
