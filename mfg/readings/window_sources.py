@@ -117,8 +117,12 @@ class NumberedWindows:
 class ChangingValues:
     """Windows of a unit with the original interface: a change of a chip's values ends one.
 
-    The unit reads value after value, so that an answer may be torn: some of it of the window before. A window
-    counts when the one before it began after everything had settled, too.
+    The unit reads value after value, and a power in two words, so that an answer may be torn: some of it of
+    the window before, or a power that never was. A window counts when two answers in a row show it alike,
+    and when the one before it began after everything had settled, too.
+
+    Source:
+        CT6 interface notes, table of the original's parts: "torn 32-bit reads".
     """
 
     poll_s = CHANGING_POLL_S
@@ -132,7 +136,7 @@ class ChangingValues:
         self.frequency_hz = FALLBACK_HZ
 
     def poll(self) -> list[ChipWindow]:
-        """Read the unit; return the windows whose values are there for the first time."""
+        """Read the unit; return the windows whose values are there for the second time."""
         before_s = self._clock.now_s()
         stats = self._api.stats()
         t_s = (before_s + self._clock.now_s()) / 2
@@ -166,19 +170,25 @@ class _Followed:
     ports: tuple[int, ...]
     signature: tuple[float, ...] = ()
     polled_s: float = 0.0
-    changes: int = 0
+    ended_s: float | None = None  # when the window ended that was seen once
+    windows: int = 0
 
     def look(self, t_s: float, stats: UnitStats) -> tuple[str, float | None]:
-        """Return the end of the window that is new, None when there is none or it is to be discarded."""
+        """Return the end of the window that is proved now, None when none is or it is to be discarded."""
         readings = [stats.ports[port - 1] for port in self.ports]
-        signature = tuple(value for r in readings for value in (r.voltage_v, r.current_a, r.active_w))
-        end_s: float | None = None
+        signature = tuple(
+            value for r in readings for value in (r.voltage_v, r.current_a, r.active_w, r.reactive_var)
+        )
+        proved_s: float | None = None
         if self.signature and signature != self.signature:
-            self.changes += 1
-            if self.changes > DISCARDED_WINDOWS:
-                end_s = (self.polled_s + t_s) / 2
+            # A change right after a change: the answer between was torn, and lay on the window's end.
+            self.ended_s = (self.polled_s + t_s) / 2 if self.ended_s is None else self.polled_s
+        elif self.ended_s is not None:
+            self.windows += 1
+            proved_s = self.ended_s if self.windows > DISCARDED_WINDOWS else None
+            self.ended_s = None
         self.signature, self.polled_s = signature, t_s
-        return self.name, end_s
+        return self.name, proved_s
 
 
 def _centred(reading: float, step: float) -> float:

@@ -144,6 +144,12 @@ class TestNumberedWindows:
             source.poll()
 
 
+def polled_twice(source: ChangingValues) -> list[Any]:
+    """A window is proved by the second answer that shows it."""
+    assert source.poll() == []
+    return source.poll()
+
+
 class TestChangingValues:
     def test_the_first_windows_are_discarded_and_the_next_is_given_with_its_centre(self, clock):
         unit: Any = OriginalUnit(clock)
@@ -151,12 +157,12 @@ class TestChangingValues:
         assert source.poll() == []
         for number in range(1, DISCARDED_WINDOWS + 1):
             unit.end_window("CS4", number)
-            assert source.poll() == []
+            assert polled_twice(source) == []
         clock.sleep_s(0.04)
         before_s = clock.now_s()
         unit.end_window("CS4", 9)
-        (window,) = source.poll()
-        # It ended between the middles of the last two exchanges.
+        (window,) = polled_twice(source)
+        # It ended between the middles of the two exchanges around its change.
         ended_s = ((before_s - 0.05) + (before_s + 0.01)) / 2
         assert window.chip == "CS4"
         assert window.centre_s == pytest.approx(ended_s - 0.16)
@@ -166,12 +172,43 @@ class TestChangingValues:
         settled_s = clock.now_s()
         source = ChangingValues(unit, clock, settled_s)
         ends = []
-        for number in range(60):  # a torn answer is a change of its own: they follow each other too fast
+        for number in range(60):
             unit.end_window("CS4", number)
-            ends += [window.centre_s + 0.16 for window in source.poll()]
+            ends += [window.centre_s + 0.16 for window in polled_twice(source)]
         assert ends
         assert ends[0] - 0.64 >= settled_s
         assert ends[0] - 0.64 < settled_s + 0.1
+
+    def test_a_torn_answer_is_no_window_and_lies_on_the_end_of_one(self, clock):
+        unit: Any = OriginalUnit(clock)
+        source = ChangingValues(unit, clock, EVER)
+        source.poll()
+        for number in range(1, DISCARDED_WINDOWS + 1):
+            unit.end_window("CS4", number)
+            polled_twice(source)
+        unit.end_window("CS4", 9, active_w=15.67)  # the words of two windows: a power that never was
+        torn_s = clock.now_s() + 0.01
+        assert source.poll() == []
+        unit.end_window("CS4", 9, active_w=0.0)
+        (window,) = polled_twice(source)
+        assert [port.active_w for port in window.ports] == [0.0, 0.0, 0.0]
+        assert window.centre_s == pytest.approx(torn_s - 0.16)
+
+    def test_values_that_no_second_answer_shows_are_never_a_window(self, clock):
+        unit: Any = OriginalUnit(clock)
+        source = ChangingValues(unit, clock, EVER)
+        for number in range(60):
+            unit.end_window("CS4", number)
+            assert source.poll() == []
+
+    def test_a_power_that_is_wrong_and_stays_is_given(self, clock):
+        unit: Any = OriginalUnit(clock)
+        source = ChangingValues(unit, clock, EVER)
+        source.poll()
+        for number in range(1, DISCARDED_WINDOWS + 2):
+            unit.end_window("CS4", number, active_w=15.67)
+            found = polled_twice(source)
+        assert [port.active_w for port in found[0].ports] == [15.67, 15.67, 15.67]
 
     def test_a_value_that_stays_is_no_new_window(self, clock):
         unit: Any = OriginalUnit(clock)
@@ -184,20 +221,21 @@ class TestChangingValues:
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
             unit.end_window("CS0", number)
-            found = source.poll()
+            found = polled_twice(source)
         assert [window.chip for window in found] == ["CS0"]
         unit.end_window("CS4", 1)
-        assert source.poll() == []
+        assert polled_twice(source) == []
 
-    def test_a_change_of_one_value_of_one_port_ends_the_window_of_its_chip(self, clock):
+    @pytest.mark.parametrize("name", ["voltage_v", "current_a", "active_w", "reactive_var"])
+    def test_a_change_of_one_value_of_one_port_ends_the_window_of_its_chip(self, clock, name):
         unit: Any = OriginalUnit(clock)
         source = ChangingValues(unit, clock, EVER)
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
-            unit.ports[4] = port_stats(5, active_w=12420.0 + number)
-            found = source.poll()
+            unit.ports[4] = port_stats(5, **{name: 200.0 + number})
+            found = polled_twice(source)
         assert [window.chip for window in found] == ["CS0"]
-        assert found[0].ports[1].active_w == 12423.0
+        assert getattr(found[0].ports[1], name) == pytest.approx(203.0, abs=0.006)
 
     def test_readings_have_half_a_display_step_added(self, clock):
         unit: Any = OriginalUnit(clock)
@@ -205,7 +243,7 @@ class TestChangingValues:
         source.poll()
         for number in range(1, DISCARDED_WINDOWS + 2):
             unit.end_window("CS4", number, current_a=0.0 if number > DISCARDED_WINDOWS else 1.0)
-            found = source.poll()
+            found = polled_twice(source)
         port = found[0].ports[0]
         assert port.voltage_v == pytest.approx(230.03 + 0.005)
         assert port.current_a == 0.0
