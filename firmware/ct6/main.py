@@ -148,6 +148,7 @@ def run():
             asyncio.run(module.stop())
         finally:
             asyncio.new_event_loop()  # the stopped tasks must not live on in it
+            gc.collect()  # here, where few frames are left that could keep the application for `import main`
 
 
 run()
