@@ -20,6 +20,8 @@ from mfg.readings.feeds import Feed, feed_of
 from mfg.readings.settling import OnPoll
 from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, WindowSource
 
+LEAST_RATIO = 0.5  # of a conductor that passes through a CT once, or of the mains
+
 
 @dataclass(frozen=True)
 class PortWindow:
@@ -187,8 +189,8 @@ def _enough(paired: dict[int, list[PortWindow]], rule: StopRule, ports: Collecti
             for port, windows in paired.items()
             if port in ports
         }
-    if any(len(values) < rule.least or min(values) <= 0 for values in ratios.values()):
-        # Without a current, or a voltage, there is no ratio to judge: the least number of windows must do.
+    if any(len(values) < rule.least or min(values) < LEAST_RATIO for values in ratios.values()):
+        # Without a current, or a voltage, the ratio is noise: the least number of windows must do.
         return True
     return rule.progress(ratios).done
 

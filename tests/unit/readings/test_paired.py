@@ -222,8 +222,9 @@ class TestTheNumberOfWindows:
         source = FakeSource(clock, factor=scattering)
         assert collect(source, FakeMeter(clock), clock, rule, ports=(2, 6)).count() < 8
 
-    def test_is_the_least_where_a_port_sees_no_current(self, clock):
-        source = FakeSource(clock, factor=lambda port, _number: 0.0 if port == 3 else 1.0)
+    @pytest.mark.parametrize("noise", [0.0, 1e-4])
+    def test_is_the_least_where_a_port_sees_no_current(self, clock, noise):
+        source = FakeSource(clock, factor=lambda port, number: noise * (1 + number % 2) if port == 3 else 1.0)
         rule = StopRule(wanted_ppm=0.001, least=LEAST)
         assert collect(source, FakeMeter(clock), clock, rule).count() <= LEAST + 1
 
