@@ -14,7 +14,7 @@ NO_POWER = "Active power was not verified: the reference does not measure it."
 
 
 def note_dwell(sheet: Traveller, name: str, point: LoadPoint | None, dwell: Dwell) -> None:
-    """Add a dwell to the traveller.
+    """Note a dwell on the traveller, in place of one that was noted under the same name.
 
     Args:
         sheet: Of the run.
@@ -22,6 +22,8 @@ def note_dwell(sheet: Traveller, name: str, point: LoadPoint | None, dwell: Dwel
         point: The load point it was taken at; None without a load.
         dwell: What it gave.
     """
+    sheet.dwells = [noted for noted in sheet.dwells if noted["name"] != name]
+    sheet.window_rows = [row for row in sheet.window_rows if not row.startswith(f"{name},")]
     sheet.dwells.append(
         {
             "name": name,

@@ -40,8 +40,9 @@ def test_every_window_of_every_port_is_a_row_under_the_head():
         assert float(last[name]) == round(getattr(found.windows[6][-1], name), 6)
 
 
-def test_a_second_dwell_is_added_to_the_first():
+def test_a_second_dwell_is_added_to_the_first_and_a_later_one_replaces_its_own():
     traveller = sheet()
+    note_dwell(traveller, "adjust", MID, dwell(9))
     note_dwell(traveller, "adjust", MID, dwell(8))
     note_dwell(traveller, "verify mid", MID, dwell(8))
     assert [noted["name"] for noted in traveller.dwells] == ["adjust", "verify mid"]
