@@ -111,15 +111,24 @@ class PowerSwitchSettings(Instrument):
     watchdog_s: float
 
 
+BUNDLE, SINGLE = "bundle", "single"
+
+
 @dataclass(frozen=True)
 class Conductor:
-    """The bundle through the six current transformers."""
+    """The bundle through the six current transformers, or through one that the operator moves."""
 
     turns: int
     direction: str  # "export" (marking away from the grid: positive power) or "import"
     has_identification: bool
     load_angle_deg: float  # of the load, current lagging; 0 for heaters
     soak_s: float  # how long a unit runs before its dwell, in the operating state
+    ct_jig: str = BUNDLE
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the conductor passes through one CT only, which the operator moves."""
+        return self.ct_jig == SINGLE
 
 
 @dataclass(frozen=True)
@@ -330,6 +339,7 @@ _SCHEMA = {
             "has_identification": Key(bool),
             "load_angle_deg": Key(float, default=0.0, low=-60.0, high=60.0),
             "soak_s": Key(float, default=0.0, low=0.0, high=1800.0),
+            "ct_jig": Key(str, default=BUNDLE, choices=(BUNDLE, SINGLE)),
         },
     ),
     "load_points": Key(

@@ -113,6 +113,7 @@ class BenchConfig:
     load: LoadConfig = LoadConfig()
     identification_load: LoadConfig = LoadConfig(current_a=4.0, warm_up_pct=0.3, settle_s=0.5)
     turns: int = 6  # of the main conductor through every CT
+    ct_jig: str = "bundle"  # or "single": through the one CT that the operator put around it, no other
     ambient_degc: float = 22.0
     units: tuple[UnitConfig, ...] = (UnitConfig(),)
     instruments: InstrumentsConfig = InstrumentsConfig()

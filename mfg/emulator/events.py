@@ -9,6 +9,8 @@ same bench, and the log is the evidence that tests judge by (when did the load r
     {"t_s": 1250.010, "what": "identification", "value": 0}
     {"t_s": 1251.000, "what": "bootsel", "unit": 1, "value": 1}     button held while the supply comes on
     {"t_s": 1251.000, "what": "button", "unit": 1, "value": 1}      WiFi switch SW1
+    {"t_s": 1251.000, "what": "ct", "unit": 1, "value": 3}         the one CT around the conductor
+    {"t_s": 1251.000, "what": "slip", "unit": 1, "value": "wrong_ct verify"}     what the operator does wrong
     {"t_s": 1252.000, "what": "fault", "unit": 1, "value": {"name": "led_dark", "on": true}}
 """
 

@@ -93,7 +93,7 @@ class FrontEnd:
         jack = self._unit.ports[port - 1]
         ct_number = self._faults.ct_at_port(port)
         ct = self._unit.ports[ct_number - 1]
-        primary = self._plant.primary_window(ct_number, start_s, end_s)
+        primary = self._plant.primary_window(self._unit.number, ct_number, start_s, end_s)
         gain = self._signal_gain(port, jack, ct_number, ct) * self._drift(port, end_s)
         signal_a = abs(gain) * math.sqrt(primary.current_square)
         noise = random.Random(f"{self._plant.config.seed}:{self._unit.number}:{port}:{start_s!r}")

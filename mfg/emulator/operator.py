@@ -6,9 +6,10 @@ never told what the right answer is. It serves JSON lines on the operator's loop
     {"unit": 1, "kind": "count", "text": "An LED will flash ...", "choices": null}
     {"answer": "green 4"}
 
-Kinds: "scan" (reads a label), "do" (acts), "count" (watches until the flashing is over), "meter" (reads the
-display of the hand-held meter), "confirm" (yes or no). What a confirmation is about stands in its text: "..."
-in double quotes must be readable on the display, about 232 V must stand there as a number with one decimal.
+Kinds: "scan" (reads a label), "do" (acts), "move" (puts a CT around the conductor, or goes back with B),
+"count" (watches until the flashing is over), "meter" (reads the display of the hand-held meter), "confirm"
+(yes or no). What a confirmation is about stands in its text: "..." in double quotes must be readable on the
+display, about 232 V must stand there as a number with one decimal.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from mfg.clock import BenchClock
 from mfg.emulator.config import BenchConfig, UnitConfig
 from mfg.emulator.control import LOOPBACK, ControlClient
 from mfg.emulator.ct6_board import GPIO_BLUE_LED, GPIO_GREEN_LED
-from mfg.emulator.events import EventLog
+from mfg.emulator.events import Event, EventLog, append_event
 from mfg.emulator.glyphs import read_text
 from mfg.emulator.instruments.hand_meter import display
 from mfg.emulator.plant import Plant
@@ -54,8 +55,10 @@ QUOTED = re.compile(r'"([^"]+)"')
 ABOUT_VOLTS = re.compile(r"about\s+(\d+(?:\.\d+)?)\s*V\b", re.IGNORECASE)
 ONE_DECIMAL = re.compile(r"(?<![\d.])(\d+\.\d)(?![\d.])")
 HOLD_SECONDS = re.compile(r"\bhold\b[^.]{0,40}\bfor (\d+(?:\.\d+)?)\s*(?:s|seconds?)\b", re.IGNORECASE)
+CT_OF_PORT = re.compile(r"\bCT of port (\d)")
 ABOUT_DISPLAY = re.compile(r"\b(display|screen)\b", re.IGNORECASE)
 WATCH_ALONE = re.compile(r"\bwatch the (green|blue) LED alone\b", re.IGNORECASE)
+WRONG_CT, GOES_BACK = "wrong_ct", "goes_back"  # slips, see events.py
 COLOURS = {GPIO_GREEN_LED: "green", GPIO_BLUE_LED: "blue"}
 
 
@@ -69,6 +72,7 @@ class Operator:
         self._kinds: dict[str, Callable[[UnitConfig, str], str]] = {
             "scan": self._scan,
             "do": self._do,
+            "move": self._move,
             "count": self._count,
             "confirm": self._confirm,
             "meter": self._meter,
@@ -120,6 +124,35 @@ class Operator:
         elif re.search(r"\b(supply|power|adaptor)\b", words) and re.search(r"\b(off|cycle)\b", words):
             self._cycle_supply(link)
         return "ok"
+
+    def _move(self, unit: UnitConfig, text: str) -> str:
+        """Put a CT around the conductor, out of the one before.
+
+        A slip that is due is made once, at any CT but CT1, when the text has the words that stand behind it.
+        """
+        self._think()
+        asked = CT_OF_PORT.search(text)
+        if asked is None:
+            raise UsageError(f"The operator finds no CT called for by {text!r}.")
+        port, folder, now_s = int(asked.group(1)), Path(self._config.folder), self._clock.now_s()
+        slip, _space, when = self._slip(folder, now_s, unit.number).partition(" ")
+        if port == 1 or when not in text:
+            slip = ""
+        if slip:
+            append_event(folder, Event(now_s, "slip", "", unit.number))
+        if slip == GOES_BACK:
+            return "B"
+        append_event(folder, Event(now_s, "ct", port - (slip == WRONG_CT), unit.number))
+        return ""
+
+    @staticmethod
+    def _slip(folder: Path, t_s: float, unit: int) -> str:
+        events = EventLog(folder)
+        try:
+            events.sync()
+            return str(events.at("slip", t_s, unit, ""))
+        finally:
+            events.close()
 
     def _count(self, unit: UnitConfig, text: str) -> str:
         alone = WATCH_ALONE.search(text)  # where to look; what is said is what was seen

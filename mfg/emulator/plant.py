@@ -139,8 +139,14 @@ class Plant:
         return self._plant_faults.supply_v(supply_v, bool(self.events.at("sag", t_s, unit)), t_s)
 
     def turns(self, t_s: float) -> int:
-        """Return how often the main conductor passes through every CT."""
+        """Return how often the main conductor passes through every CT that it passes through."""
         return self._plant_faults.turns(self.config.turns, t_s)
+
+    def passes(self, unit: int, port: int, t_s: float) -> tuple[float, float]:
+        """Return how often main and identification conductor pass through the CT of a port."""
+        if self.config.ct_jig == "bundle":
+            return self.turns(t_s), float(port)
+        return (self.turns(t_s) if self.events.at("ct", t_s, unit) == port else 0.0), 0.0
 
     def load_current_a(self, t_s: float) -> float:
         """Return the RMS current of the load in the main conductor, in A."""
@@ -167,8 +173,7 @@ class Plant:
             self._phasor(
                 self.load_current_a(t_s),
                 self.identification_current_a(t_s),
-                self.turns(t_s),
-                float(port),
+                *self.passes(unit, port, t_s),
                 t_s,
             )
         )
@@ -226,12 +231,12 @@ class Plant:
     def port_truth(self, unit: int, port: int, start_s: float, end_s: float) -> PortTruth:
         """Return what a perfect port would show over a window; power is negative for a reversed CT."""
         means = self.conductor_means(start_s, end_s)
-        return self._truth(means, self.turns(end_s), float(port), self.ct_direction(unit, port))
+        return self._truth(means, *self.passes(unit, port, end_s), self.ct_direction(unit, port))
 
-    def primary_window(self, port: int, start_s: float, end_s: float) -> PrimaryWindow:
-        """Return the conductors inside the CT with the number `port` over a window."""
+    def primary_window(self, unit: int, port: int, start_s: float, end_s: float) -> PrimaryWindow:
+        """Return the conductors inside a unit's CT with the number `port` over a window."""
         means = self.conductor_means(start_s, end_s)
-        turns, passes = self.turns(end_s), float(port)
+        turns, passes = self.passes(unit, port, end_s)
         return PrimaryWindow(
             means.voltage_square,
             self._current_square(means, turns, passes),

@@ -177,6 +177,7 @@ def bench_config(station: Station, bench: EmulatedBench, clock: BenchClock, back
         backend=backend,
         uf2_folder=str(station.images_folder) if backend == "rp2040" else "",
         turns=plant.get("turns", station.conductor.turns),
+        ct_jig=station.conductor.ct_jig,
         units=tuple(
             _unit(units[n] if n < len(units) else typical_unit(bench.seed, slot.number), slot, port)
             for n, (slot, port) in enumerate(zip(station.slots, bench.unit_control_ports, strict=True))

@@ -13,6 +13,7 @@ from test_glyphs import WHITE, Picture
 from mfg.clock import BenchClock
 from mfg.emulator import operator as operator_module
 from mfg.emulator.config import BenchConfig, UnitConfig
+from mfg.emulator.events import Event, append_event
 from mfg.emulator.operator import Operator, operator_server
 from mfg.emulator.st7789 import dark_frame, mirrored
 from mfg.errors import StationError
@@ -287,3 +288,53 @@ def test_prompts_arrive_as_json_lines(unit):
     assert "error" in replies[1]
     assert "error" in replies[2]
     assert replies[3] == {"answer": "SN00001823"}
+
+
+# ---- move -------------------------------------------------------------------------------------------
+
+
+def put(port, name="adjust"):
+    return f"Put the CT of port {port} of the unit in slot 1 around the conductor ({name}, 2 of 6)."
+
+
+@pytest.fixture
+def mover(tmp_path):
+    config = BenchConfig(folder=str(tmp_path), clock=f"0.0x{FACTOR}", units=(UnitConfig(control_port=1),))
+    return Operator(config)
+
+
+def moves(folder):
+    lines = (folder / "plant-events.jsonl").read_text().splitlines()
+    return [event["value"] for event in map(json.loads, lines) if event["what"] == "ct"]
+
+
+def slip(folder, value):
+    append_event(folder, Event(0.0, "slip", value, 1))
+
+
+def test_the_ct_that_is_asked_for_is_put_around_the_conductor(mover, tmp_path):
+    assert [ask(mover, "move", put(port)) for port in (1, 3)] == ["", ""]
+    assert moves(tmp_path) == [1, 3]
+
+
+def test_a_wrong_ct_is_taken_once(mover, tmp_path):
+    slip(tmp_path, "wrong_ct")
+    assert [ask(mover, "move", put(port)) for port in (1, 3, 3)] == ["", "", ""]
+    assert moves(tmp_path) == [1, 2, 3]
+
+
+def test_a_slip_waits_for_the_words_that_stand_behind_it(mover, tmp_path):
+    slip(tmp_path, "wrong_ct verify")
+    for name in ("adjust", "verify"):
+        assert [ask(mover, "move", put(port, name)) for port in (1, 3)] == ["", ""]
+    assert moves(tmp_path) == [1, 3, 1, 2]
+
+
+def test_an_operator_who_goes_back_moves_nothing(mover, tmp_path):
+    slip(tmp_path, "goes_back")
+    assert [ask(mover, "move", put(port)) for port in (1, 2, 1)] == ["", "B", ""]
+    assert moves(tmp_path) == [1, 1]
+
+
+def test_a_move_that_names_no_ct_is_an_error(mover):
+    assert "error" in mover.answer({"unit": 1, "kind": "move", "text": "Put it there.", "choices": None})

@@ -100,6 +100,20 @@ def test_the_main_conductor_passes_its_turns_through_every_ct(bench):
     assert truth.reactive_var == pytest.approx(0.0, abs=1e-6)
 
 
+def test_one_ct_at_a_time_sees_the_conductor_and_the_others_nothing(bench):
+    single = replace(STEADY, ct_jig="single")
+    moved = [Event(t_s, "ct", port, 1) for t_s, port in ((5.0, 3), (20.0, 4))]
+    plant = bench(single, on("load", 0.0), on("identification", 0.0), *moved)
+    for t_s, inside in ((0.0, None), (10.0, 3), (30.0, 4)):
+        for port in range(1, 7):
+            expected_a = 54.0 if port == inside else 0.0
+            assert plant.port_truth(1, port, t_s, t_s + 0.32).current_a == pytest.approx(expected_a)
+            window = plant.primary_window(1, port, t_s, t_s + 0.32)
+            assert window.current_square == pytest.approx(expected_a**2)
+            assert plant.port_primary_current_a(1, port, t_s) == pytest.approx(expected_a)
+    assert plant.reference_current_a(10.0) == pytest.approx(13.0)
+
+
 def test_both_conductors_add_inside_a_ct(bench):
     plant = bench(STEADY, on("load", 0.0), on("identification", 0.0))
     assert plant.port_truth(1, 2, 10.0, 10.32).current_a == pytest.approx(6 * 9.0 + 2 * 4.0)
@@ -260,7 +274,7 @@ def test_wrong_turns_are_one_turn_less_in_every_ct_and_nothing_at_the_reference(
     plant = bench(replace(STEADY, faults=("wrong_turns",)), on("load", 0.0))
     assert plant.port_truth(1, 4, 10.0, 10.32).current_a == pytest.approx(45.0)
     assert plant.port_primary_current_a(1, 4, 10.0) == pytest.approx(45.0)
-    assert plant.primary_window(4, 10.0, 10.32).power.real == pytest.approx(232.0 * 45.0)
+    assert plant.primary_window(1, 4, 10.0, 10.32).power.real == pytest.approx(232.0 * 45.0)
     assert plant.reference_current_a(10.0) == pytest.approx(9.0)
 
 
