@@ -10,22 +10,19 @@ from mfg.calibration.gains import CURRENT_OFFSET_A_PER_COUNT, error_pct, gain, o
 from mfg.calibration.pairing import mean
 from mfg.calibration.phase_angles import angle_deg, phase_counts, phase_register
 from mfg.calibration.windows import StopRule, check_ports_agree, check_turns
-from mfg.clock import BenchClock
 from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.load_points import LoadBench, require_believable
-from mfg.readings.notes import note_dwell
-from mfg.readings.operating_state import note_state, operating_state
-from mfg.readings.paired import Dwell, read_unpaired
+from mfg.readings.paired import Dwell
+from mfg.readings.port_by_port import take_for_adjustment, together
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import ReferenceStandard, bench_standard
 from mfg.readings.voltage import solve_voltage_gains
-from mfg.readings.window_sources import CHIP_PORTS, window_source
+from mfg.readings.window_sources import CHIP_PORTS
 from mfg.station import Station
 
-ZERO_WINDOWS = 3
 NO_PHASE = "Phase angles were neither adjusted nor verified: the unit's interface has no phase registers."
 NO_ANGLE = "Phase angles were neither adjusted nor verified: the reference does not see the load's angle."
 REGISTERS_FEATURE = "registers"
@@ -54,26 +51,26 @@ def adjust_registers(
 ) -> None:
     """Adjust everything in closed form from averaged, time-paired windows; one write, rounded.
 
+    Where one CT at a time is on the conductor, the dwells were taken when the ports were identified.
+
     Needs: nominal gains, no offsets and no phases in force, both conductors off. Leaves: the load on at its
-    high point, the new registers in force and in the configuration, not yet in factory.cfg.
+    high point (off, where a CT has to be moved), the new registers in force and in the configuration, not yet
+    in factory.cfg.
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
-    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
-    sheet.soak_s = _soak(unit.api, clock, station)
-    zeros_a = _zeros(unit.api, clock, sheet)
 
     def feed(done: int) -> None:
         power.switch.feed()
         sheet.report_progress("adjust", done, rule.least)
 
     rule = StopRule(wanted_ppm=sheet.limits.rule("wanted_ppm"))
-    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
-    point = station.load_points[0]
-    test.measurements["reference_a"] = bench.go_to(point, sheet.deadline_s("settle_s"), feed)
-    source = window_source(unit.api, clock, sheet.features, clock.now_s())
-    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
-    note_dwell(sheet, "adjust", point, dwell)
+    if not station.conductor.one_at_a_time:
+        bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
+        take_for_adjustment(unit.api, sheet, bench, rule, feed)
+    dwell = together({port: sheet.taken[port].dwell for port in sheet.ports})
+    zeros_a = {port: sheet.taken[port].zeros_a[port] for port in sheet.ports}
+    test.measurements["reference_a"] = sheet.taken[sheet.ports[0]].settled_a
     test.measurements["frequency_hz"] = dwell.frequency_hz
     test.measurements["adjust_windows"] = dwell.count()
     _check_bundle(dwell, station, sheet)
@@ -83,19 +80,6 @@ def adjust_registers(
     sheet.adjusted = solved.values
     test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
     require_no_restart(sheet, unit.api, clock)
-
-
-def _soak(api: DutApi, clock: BenchClock, station: Station) -> float:
-    """Wait until the unit has run for the soak time; return how long it has run."""
-    clock.sleep_s(station.conductor.soak_s - api.uptime_s())
-    return api.uptime_s()
-
-
-def _zeros(api: DutApi, clock: BenchClock, sheet: Traveller) -> dict[int, float]:
-    """Read the currents of all ports with the load off."""
-    source = window_source(api, clock, sheet.features, clock.now_s())
-    found = read_unpaired(source, clock, ZERO_WINDOWS, sheet.deadline_s("dwell_s"))
-    return {port: mean([current_a for current_a, _active_w in values]) for port, values in found.items()}
 
 
 def _check_bundle(dwell: Dwell, station: Station, sheet: Traveller) -> None:

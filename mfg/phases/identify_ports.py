@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import openhtf as htf
 
 from mfg.calibration.gains import error_pct
+from mfg.calibration.pairing import mean
 from mfg.calibration.windows import (
     LEAST_WINDOWS,
     NOMINAL_CURRENT_GAINS,
@@ -15,13 +17,23 @@ from mfg.calibration.windows import (
     check_common_scale,
     check_first_window,
     check_plugs_shifted,
+    check_turns,
 )
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.references import Reference
 from mfg.fixtures.traveller import Traveller
 from mfg.limits.loader import PORTS
-from mfg.readings.load_points import check_load_stayed, reference_checks, require_believable, typed_checks
+from mfg.readings.load_points import (
+    LoadBench,
+    check_load_stayed,
+    reference_checks,
+    require_believable,
+    switch_off_measured,
+    typed_checks,
+)
 from mfg.readings.paired import Dwell, collect_windows
+from mfg.readings.port_by_port import take_for_adjustment, take_ports
 from mfg.readings.settling import Change, OnPoll, wait_until_settled, wait_until_switched
 from mfg.readings.window_sources import window_source
 
@@ -34,21 +46,31 @@ PGA = 1  # of firmware 2.8 and later (ct6-interface 7.4)
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
-@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, power=PowerSwitchPlug, reference=ReferenceMeterPlug)
+@htf.plug(
+    traveller=TravellerPlug,
+    unit=UnitApiPlug,
+    power=PowerSwitchPlug,
+    reference=ReferenceMeterPlug,
+    operator=OperatorPlug,
+)
 def identify_ports(
     test: htf.TestApi,
     traveller: TravellerPlug,
     unit: UnitApiPlug,
     power: PowerSwitchPlug,
     reference: ReferenceMeterPlug,
+    operator: OperatorPlug,
 ) -> None:
     """Write nominal gains; with the identification conductor alone port k must read k times its current.
+
+    Where one CT at a time is on the conductor, the port whose CT was asked for must see all of its turns and
+    every other none. Its zero and its dwell for the adjustment are taken while the CT is in place.
 
     Needs: the load off. Leaves: nominal gains, no offsets and no phases in force at the ports under test, the
     other ports as they were; both conductors off.
     """
     sheet = traveller.sheet
-    station = unit.slot_context.station
+    clock, station = unit.slot_context.clock, unit.slot_context.station
     sheet.features = unit.api.features()
     sheet.about_to("write nominal gains")
     unit.api.set_config(_nominal(sheet) | {"LINE_FREQ_HZ": station.line_frequency_hz})
@@ -58,18 +80,26 @@ def identify_ports(
         power.switch.feed()
         sheet.report_progress("identify ports", done, IDENTIFYING.least)
 
-    dwell = _dwell(sheet, unit, power, reference.open(), feed)
+    meter = reference.open()
+    if station.conductor.one_at_a_time:
+        bench = LoadBench(station, clock, power.switch, meter, sheet.ports)
+        dwells = _taken(bench, sheet, unit, power, operator)
+        passes = dict.fromkeys(sheet.ports, station.conductor.turns)
+    else:
+        dwells = dict.fromkeys(sheet.ports, _dwell(sheet, unit, power, meter, feed))
+        passes = {port: port for port in sheet.ports}
+    turns = {}
     expected_sign = 1 if station.conductor.direction == "export" else -1
-    for port in sheet.ports:
+    for port, dwell in dwells.items():
         means = dwell.means(port)
+        # Alone on the conductor, a port that sees all of its turns sees the conductor of its number.
+        expected_a = passes[port] * means.reference_a
+        turns[port] = port * means.current_a / expected_a
         seen = "as expected" if means.active_w * expected_sign > 0 else "reversed"
-        test.measurements[f"port{port}_turns"] = means.current_a / means.reference_a
-        test.measurements[f"port{port}_turns_error_pct"] = error_pct(
-            means.current_a, port * means.reference_a
-        )
+        test.measurements[f"port{port}_turns"] = turns[port]
+        test.measurements[f"port{port}_turns_error_pct"] = error_pct(means.current_a, expected_a)
         test.measurements[f"port{port}_direction"] = seen
-    test.measurements["port_order"] = _order(dwell, sheet.ports)
-    turns = {port: dwell.means(port).current_a / dwell.means(port).reference_a for port in sheet.ports}
+    test.measurements["port_order"] = _order(turns)
     require_believable([lambda: check_plugs_shifted(turns), lambda: check_common_scale(turns)])
 
 
@@ -98,16 +128,35 @@ def _dwell(
     return dwell
 
 
-def _order(dwell: Dwell, ports: tuple[int, ...]) -> str:
+def _taken(
+    bench: LoadBench, sheet: Traveller, unit: UnitApiPlug, power: PowerSwitchPlug, operator: OperatorPlug
+) -> dict[int, Dwell]:
+    """Take each port alone, its zero and its dwell: both its identity and its adjustment come from them."""
+    rule = StopRule(wanted_ppm=sheet.limits.rule("wanted_ppm"))
+
+    def feed(done: int) -> None:
+        power.switch.feed()
+        sheet.report_progress("take port", done, rule.least)
+
+    def take(placed: LoadBench) -> None:
+        take_for_adjustment(unit.api, sheet, placed, rule, feed)
+
+    take_ports(bench, sheet, power, operator, "adjust", take)
+    switch_off_measured(power.switch, (power.load,), bench.clock)
+    dwells: dict[int, Dwell] = {port: sheet.taken[port].dwell for port in sheet.ports}
+    ratios = {port: mean(dwell.current_ratios(port)) for port, dwell in dwells.items()}
+    require_believable([lambda: check_turns(ratios, bench.station.conductor.turns)])
+    return dwells
+
+
+def _order(seen: Mapping[int, float]) -> str:
     """Return the conductor that each port sees, by its turns: "-" for none, the port itself if untested."""
-    seen = []
+    order = []
     for port in PORTS:
-        means = dwell.means(port)
-        turns = means.current_a / means.reference_a
+        turns = seen.get(port, float(port))
         nearest = min(PORTS, key=lambda number: abs(turns / number - 1))
-        within = abs(turns / nearest - 1) * 100 <= NEAREST_PCT
-        seen.append(str(port) if port not in ports else str(nearest) if within else "-")
-    return " ".join(seen)
+        order.append(str(nearest) if abs(turns / nearest - 1) * 100 <= NEAREST_PCT else "-")
+    return " ".join(order)
 
 
 def _nominal(sheet: Traveller) -> dict[str, int]:

@@ -28,7 +28,8 @@ def prepare_load(
     """Let the operator close the CT jig, open the reference meter, and arm the load's output watchdog.
 
     Refuses a combination of load, turns and range that could saturate a port or the reference. Closing the
-    jig is the one act of the calibration; it is asked for only while the load is measured to be off.
+    jig is the one act of the calibration; it is asked for only while the load is measured to be off. A bench
+    that takes one CT at a time has no jig: each CT is asked for when its port is taken.
 
     Needs: nothing. Leaves: the load off, its watchdog armed, the jig closed, the reference meter configured.
 
@@ -53,8 +54,11 @@ def prepare_load(
             "Check the contacts of the load and of the identification conductor: one leaks or is welded.",
         )
     slot = power.slot_context.slot.number
-    closed = operator.begin("do", CLOSE_JIG.format(slot=slot), sheet.deadline_s("operator_s"))
-    reference.open()  # while the operator's hands are at the jig
-    closed.wait()
-    sheet.jig_cycles = sheet.count_jig_cycle()
+    if station.conductor.one_at_a_time:
+        reference.open()
+    else:
+        closed = operator.begin("do", CLOSE_JIG.format(slot=slot), sheet.deadline_s("operator_s"))
+        reference.open()  # while the operator's hands are at the jig
+        closed.wait()
+        sheet.jig_cycles = sheet.count_jig_cycle()
     power.switch.set_watchdog(station.power_switch.watchdog_s)

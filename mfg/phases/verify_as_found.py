@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
 from mfg.readings.notes import NO_POWER
@@ -11,13 +12,20 @@ from mfg.readings.operating_state import note_state, operating_state
 
 
 @htf.PhaseOptions(timeout_s=300)
-@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, power=PowerSwitchPlug, reference=ReferenceMeterPlug)
+@htf.plug(
+    traveller=TravellerPlug,
+    unit=UnitApiPlug,
+    power=PowerSwitchPlug,
+    reference=ReferenceMeterPlug,
+    operator=OperatorPlug,
+)
 def verify_as_found(
     test: htf.TestApi,
     traveller: TravellerPlug,
     unit: UnitApiPlug,
     power: PowerSwitchPlug,
     reference: ReferenceMeterPlug,
+    operator: OperatorPlug,
 ) -> None:
     """Judge voltage, current and power of every port at the high point by the limits of a unit in service.
 
@@ -25,7 +33,7 @@ def verify_as_found(
     """
     sheet = traveller.sheet
     note_state(sheet.operating_states, operating_state(unit.api, unit.slot_context.clock, sheet.features))
-    high = take_high_point(sheet, unit, power, reference, "as found")
+    high = take_high_point(sheet, unit, power, reference, operator, "as found")
     for port in sheet.ports:
         if not sheet.has_power:
             sheet.note_not_done(NO_POWER)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.calibration.pairing import mean
-from mfg.errors import FixtureError
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.load_points import switch_off_measured
 from mfg.readings.paired import read_unpaired
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.window_sources import window_source
 
 WINDOWS = 3
-OFF_TIMEOUT_S, OFF_A = 5.0, 0.010
 
 
 @htf.PhaseOptions(timeout_s=120)
@@ -25,13 +24,7 @@ def verify_no_load(
     Needs: the stored calibration in force. Leaves: the load off.
     """
     sheet, clock = traveller.sheet, unit.slot_context.clock
-    power.switch.off(power.load)
-    if not clock.wait_until(lambda: power.switch.measured_current_a(power.load) < OFF_A, OFF_TIMEOUT_S):
-        raise FixtureError(
-            f"The load still draws {power.switch.measured_current_a(power.load):.2f} A "
-            f"{OFF_TIMEOUT_S:g} s after it was switched off.",
-            "Switch the bench off at the mains: the load's contact may be welded.",
-        )
+    switch_off_measured(power.switch, (power.load,), clock)
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     found = read_unpaired(source, clock, WINDOWS, sheet.deadline_s("dwell_s"))
     for port in sheet.ports:

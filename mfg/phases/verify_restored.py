@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
 from mfg.readings.notes import NO_POWER
@@ -11,20 +12,27 @@ from mfg.readings.restarts import require_no_restart
 
 
 @htf.PhaseOptions(timeout_s=300, stop_on_measurement_fail=True)
-@htf.plug(traveller=TravellerPlug, unit=UnitApiPlug, power=PowerSwitchPlug, reference=ReferenceMeterPlug)
+@htf.plug(
+    traveller=TravellerPlug,
+    unit=UnitApiPlug,
+    power=PowerSwitchPlug,
+    reference=ReferenceMeterPlug,
+    operator=OperatorPlug,
+)
 def verify_restored(
     test: htf.TestApi,
     traveller: TravellerPlug,
     unit: UnitApiPlug,
     power: PowerSwitchPlug,
     reference: ReferenceMeterPlug,
+    operator: OperatorPlug,
 ) -> None:
     """Judge voltage, current and power of every port at the high point, with their uncertainty.
 
     Needs: the restored calibration in force, the load prepared. Leaves: the load on; the files proved.
     """
     sheet = traveller.sheet
-    high = take_high_point(sheet, unit, power, reference, "verify restored")
+    high = take_high_point(sheet, unit, power, reference, operator, "verify restored")
     passed = True
     for port in sheet.ports:
         if not sheet.has_power:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.calibration.windows import StopRule
 from mfg.fixtures.dut_api import DutApi
+from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import (
     PowerSwitchPlug,
     ReferenceMeterPlug,
@@ -14,16 +14,12 @@ from mfg.fixtures.plugs import (
     UnitPortPlug,
 )
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.evaluation import Evaluated, Evaluator
-from mfg.readings.load_points import LoadBench
-from mfg.readings.notes import note_dwell
+from mfg.readings.evaluation import Evaluated
+from mfg.readings.high_point import HighPoint, take_high_point
 from mfg.readings.operating_state import note_state, operating_state
-from mfg.readings.paired import Dwell
 from mfg.readings.restarts import note_start, require_no_restart
-from mfg.readings.standard import bench_limits, bench_standard
 from mfg.readings.stored import holds, stored_files, used_files
 from mfg.readings.supply_cycle import cycle_supply
-from mfg.readings.window_sources import window_source
 from mfg.records.journal import STORE
 
 REGISTERS_FEATURE = "registers"
@@ -36,6 +32,7 @@ REGISTERS_FEATURE = "registers"
     port=UnitPortPlug,
     power=PowerSwitchPlug,
     reference=ReferenceMeterPlug,
+    operator=OperatorPlug,
 )
 def verify_stored(
     test: htf.TestApi,
@@ -44,6 +41,7 @@ def verify_stored(
     port: UnitPortPlug,
     power: PowerSwitchPlug,
     reference: ReferenceMeterPlug,
+    operator: OperatorPlug,
 ) -> None:
     """Let the unit store its calibration, take its supply away, and judge it again at the high point.
 
@@ -52,7 +50,7 @@ def verify_stored(
     Needs: verified registers in force, the load on. Leaves: the calibration in factory.cfg and in force.
     """
     sheet = traveller.sheet
-    clock, station = unit.slot_context.clock, unit.slot_context.station
+    clock = unit.slot_context.clock
     sheet.touched_files = used_files(sheet.features)
     sheet.about_to(STORE)
     unit.api.save_factory()
@@ -64,24 +62,10 @@ def verify_stored(
     _judge_registers(test, sheet, unit.api)
     note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     note_start(sheet, unit.api, clock)
-    rule = StopRule(wanted_ppm=sheet.limits.rule("verify_ppm"))
-
-    def feed(done: int) -> None:
-        power.switch.feed()
-        sheet.report_progress("verify stored", done, rule.least)
-
-    bench = LoadBench(station, clock, power.switch, reference.open(), sheet.ports)
-    point = station.load_points[0]
-    bench.go_to(point, sheet.deadline_s("settle_s"), feed)
-    source = window_source(unit.api, clock, sheet.features, clock.now_s())
-    dwell = bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
-    note_dwell(sheet, "verify stored", point, dwell)
-    test.measurements["stored_windows"] = dwell.count()
-    evaluator = Evaluator(
-        bench_standard(station, sheet), bench_limits(station), station.conductor, point.range_a
-    )
+    high = take_high_point(sheet, unit, power, reference, operator, "verify stored")
+    test.measurements["stored_windows"] = min(dwell.count() for dwell in high.dwells.values())
     for number in sheet.ports:
-        _judge_port(test, sheet, evaluator, dwell, number)
+        _judge_port(test, sheet, high, number)
     require_no_restart(sheet, unit.api, clock)
 
 
@@ -98,18 +82,13 @@ def _judge_registers(test: htf.TestApi, sheet: Traveller, api: DutApi) -> None:
     )
 
 
-def _judge_port(test: htf.TestApi, sheet: Traveller, evaluator: Evaluator, dwell: Dwell, port: int) -> None:
+def _judge_port(test: htf.TestApi, sheet: Traveller, high: HighPoint, port: int) -> None:
     stem = f"port{port}_stored"
-    found = {
-        f"{stem}_voltage_error_pct": evaluator.voltage(dwell, port),
-        f"{stem}_current_error_pct": evaluator.current(dwell, port),
-    }
-    if sheet.has_power:
-        found[f"{stem}_power_error_pct"] = evaluator.power(dwell, port)
-    else:
+    found = {f"{stem}_{quantity}_error_pct": evaluated for quantity, evaluated in high.errors(port)}
+    if not high.has_power:
         _leave_out(test, sheet, f"{stem}_power_error_pct")
     if sheet.has_phase:
-        found[f"{stem}_phase_error_deg"] = evaluator.phase(dwell, port)
+        found[f"{stem}_phase_error_deg"] = high.evaluator.phase(high.dwells[port], port)
     else:
         _leave_out(test, sheet, f"{stem}_phase_error_deg")
     for name, evaluated in found.items():

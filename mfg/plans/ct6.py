@@ -31,7 +31,13 @@ from mfg.plans.mode import FULL, Mode
 from mfg.plans.plan import BindPlugs, Plan, PlanBuilder
 
 
-def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequence[str] = POINTS) -> Plan:
+def ct6_plan(
+    limits: LimitSet,
+    mode: Mode,
+    bind_plugs: BindPlugs,
+    points: Sequence[str] = POINTS,
+    one_ct: bool = False,
+) -> Plan:
     """Build the plan of one run; the numbers are the test cases of the work instruction.
 
     Args:
@@ -39,8 +45,9 @@ def ct6_plan(limits: LimitSet, mode: Mode, bind_plugs: BindPlugs, points: Sequen
         mode: What the run is to do.
         bind_plugs: Puts the slot's plugs into a phase.
         points: Names of the load points that the bench can set.
+        one_ct: Whether the bench takes one CT at a time, which the operator moves.
     """
-    build = PlanBuilder(limits, mode, bind_plugs, points)
+    build = PlanBuilder(limits, mode, bind_plugs, points, one_ct)
     nodes = _full(build, mode) if mode.job == FULL else JOB_NODES[mode.job](build)
     return Plan(
         "CT6",

@@ -112,7 +112,7 @@ def restore_nodes(build: PlanBuilder) -> list[Any]:
     identify = build.case(1950, identify_running_unit)
     load = htf.PhaseGroup(
         name="load",
-        main=[build.case(11900, prepare_load), build.case(12350, verify_restored)],
+        main=[build.case(11900, prepare_load), build.case_by_ports(12350, verify_restored)],
         teardown=[build.teardown(12900, switch_load_off)],
     )
     restore = (build.case(12150, restore_factory_file), *line_frequency_nodes(build))
@@ -148,7 +148,7 @@ def test_only_nodes(build: PlanBuilder) -> list[Any]:
     """Test a returned unit, and leave it as it came."""
     load = htf.PhaseGroup(
         name="load",
-        main=[build.case(11900, prepare_load), build.case(12360, verify_as_found)],
+        main=[build.case(11900, prepare_load), build.case_by_ports(12360, verify_as_found)],
         teardown=[build.teardown(12900, switch_load_off)],
     )
     returned = htf.PhaseGroup(

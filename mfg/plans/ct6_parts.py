@@ -51,10 +51,10 @@ def calibration_nodes(build: PlanBuilder) -> list[Any]:
             name="load",
             main=[
                 build.case(11900, prepare_load),
-                build.case(12000, identify_ports),
+                build.case_by_ports(12000, identify_ports),
                 build.case(12100, adjust_registers),
-                build.case(12200, verify_points),
-                build.case(12300, verify_stored),
+                build.case_by_ports(12200, verify_points),
+                build.case_by_ports(12300, verify_stored),
                 *line_frequency_nodes(build),
                 build.case(12400, verify_no_load),
             ],

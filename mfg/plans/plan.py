@@ -13,6 +13,7 @@ from mfg.limits import LimitSet
 from mfg.limits.loader import POINTS
 from mfg.limits.measurements import bind_limits
 from mfg.plans.mode import Mode
+from mfg.readings.port_by_port import MOST_BACK
 
 BindPlugs = Callable[[htf.PhaseDescriptor], htf.PhaseDescriptor]
 
@@ -25,6 +26,7 @@ class PlanBuilder:
     mode: Mode
     bind_plugs: BindPlugs
     points: Sequence[str] = POINTS
+    one_ct: bool = False  # at a time on the conductor
     cases: dict[str, int] = field(default_factory=dict)
     teardowns: list[str] = field(default_factory=list)
     evaluated: dict[str, list[str]] = field(default_factory=dict)
@@ -40,6 +42,17 @@ class PlanBuilder:
         self.optional[phase.name] = [limit.name for limit in limits if limit.optional]
         # Plugs first: OpenHTF formats the texts of the measurements it finds, and a percent sign ends that.
         return bind_limits(self.bind_plugs(phase), self.limits, self.mode.ports, self.points)
+
+    def case_by_ports(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
+        """Bind a phase that takes the ports: all at once, or one after the other where the bench has no jig.
+
+        Its own timeout is for all at once. One after the other it is that for each time a port may be taken,
+        with the operator's time to move the CT.
+        """
+        if self.one_ct:
+            each_s = (phase.options.timeout_s or 0.0) + self.limits.deadline_s("operator_s")
+            phase = htf.PhaseOptions(timeout_s=each_s * (len(self.mode.ports) + MOST_BACK))(phase)
+        return self.case(number, phase)
 
     def teardown(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
         """Bind a phase that makes the bench safe; its failure is the fixture's, never the unit's."""

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample, window_s
+from mfg.calibration.one_ct import check_only_asked
+from mfg.calibration.pairing import Sample, mean, window_s
 from mfg.calibration.windows import (
     FIRST_WINDOW_LIMIT_PPM,
     SCATTER_LIMIT_PPM,
@@ -35,6 +36,7 @@ from mfg.station import LoadPoint, Station
 REPEATED_SHARE = 2  # a steady load repeats readings by chance; a meter that holds gives nothing else
 STEP_FACTOR = 2.0  # a reading that sits between two steps scatters by half a step, not by its root of 12
 WANDER_PPM = 600.0  # twice the mains' wander within a second (metrology 3.1)
+OFF_TIMEOUT_S, OFF_A = 5.0, 0.010
 LEAST_SHARE = 0.5  # of a dwell's highest current below which the load went away
 Check = Callable[[], Finding | None]
 _ERRORS: dict[str, type[MfgError]] = {"dut": DutError, "fixture": FixtureError, "station": StationError}
@@ -112,6 +114,7 @@ class LoadBench:
                 *typed_checks(dwell, self.ports),
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
+                lambda: self._check_placed(dwell),
                 lambda: check_currents_there(later),
                 lambda: check_first_window(ratios(), max(believable_ppm, FIRST_WINDOW_LIMIT_PPM)),
                 lambda: check_scatter(ratios(), believable_ppm),
@@ -119,6 +122,16 @@ class LoadBench:
             ]
         )
         return dwell
+
+    def _check_placed(self, dwell: Dwell) -> Finding | None:
+        """Find the wrong CT on the conductor, where the bench takes one at a time."""
+        conductor = self.station.conductor
+        if not conductor.one_at_a_time:
+            return None
+        # A port's first window may be stale.
+        ratios = {port: mean(dwell.current_ratios(port)[1:]) for port in dwell.windows}
+        findings = (check_only_asked(asked, ratios, conductor.turns) for asked in self.ports)
+        return next((finding for finding in findings if finding is not None), None)
 
     def _believable_scatter_ppm(self, dwell: Dwell) -> float:
         """Return the scatter that windows may have: the load's, that of the steps, and what pairing leaves.
@@ -137,6 +150,25 @@ class LoadBench:
         steps_ppm = step_a / smallest_a / math.sqrt(12) * 1e6
         slow = self.station.reference_meter.update_s > window_s(float(self.station.line_frequency_hz))
         return math.hypot(SCATTER_LIMIT_PPM, STEP_FACTOR * steps_ppm, WANDER_PPM if slow else 0.0)
+
+
+def switch_off_measured(switch: PowerSwitch, channels: Sequence[int], clock: BenchClock) -> None:
+    """Switch conductors off, and measure that they are.
+
+    Raises:
+        FixtureError: Current still flows; names it. StationError: The switch does not answer.
+    """
+    for channel in channels:
+        switch.off(channel)
+
+    def highest_a() -> float:
+        return max(abs(switch.measured_current_a(channel)) for channel in channels)
+
+    if not clock.wait_until(lambda: highest_a() < OFF_A, OFF_TIMEOUT_S):
+        raise FixtureError(
+            f"The load still draws {highest_a():.2f} A {OFF_TIMEOUT_S:g} s after it was switched off.",
+            "Switch the bench off at the mains: the load's contact may be welded.",
+        )
 
 
 def reference_checks(dwell: Dwell, expected_hz: float) -> list[Check]:

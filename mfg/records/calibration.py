@@ -66,6 +66,7 @@ class Conditions(TypedDict):
     pga: int | None
     jig_cycles: int | None
     operating_state: NotRequired[str]  # of the unit in the dwells: WiFi, display
+    ct_rounds: NotRequired[dict[str, list[int]]]  # CTs asked for one by one; the later of two counts
 
 
 class CalibrationFacts(TypedDict):
@@ -118,7 +119,7 @@ is_calibration = has_keys(
                 "pga": optional(is_integer),
                 "jig_cycles": optional(is_integer),
             },
-            {"operating_state": is_text},
+            {"operating_state": is_text, "ct_rounds": map_of(is_text, list_of(is_integer))},
         ),
         "waivers": list_of(is_text),
     }

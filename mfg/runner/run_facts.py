@@ -159,6 +159,7 @@ def facts_of_calibration(
             "pga": PGA,
             "jig_cycles": sheet.jig_cycles,
             "operating_state": "; ".join(sheet.operating_states),
+            "ct_rounds": sheet.ct_rounds,
         },
         "waivers": sheet.waivers,
     }

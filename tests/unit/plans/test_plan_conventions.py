@@ -32,6 +32,7 @@ from mfg.plans.mode import (
     Mode,
 )
 from mfg.plans.plan import Plan, PlanBuilder
+from mfg.readings.port_by_port import MOST_BACK
 from mfg.runner.execute import check_plan
 from mfg.runner.promise import expectation_of
 
@@ -170,6 +171,23 @@ class TestThePlan:
         assert "port6_high_current_error_pct" in names
         assert not [name for name in names if "_mid_" in name or "_low_" in name]
         assert set(plan.evaluated["verify_points"]) < set(names)
+
+    def test_gives_a_person_who_moves_one_ct_the_time_for_it_and_no_bench_else(self):
+        for mode in (
+            Mode(),
+            Mode(ports=(2, 5)),
+            Mode(job=RESTORE, address="10.0.0.2", factory_file="latest"),
+        ):
+            usual = {phase.name: phase.options.timeout_s for phase in phases_of(plan_for(mode))}
+            single = ct6_plan(LIMITS, mode, unbound, one_ct=True)
+            times = {phase.name: phase.options.timeout_s for phase in phases_of(single)}
+            assert times.keys() == usual.keys()
+            longer = {name for name in times if times[name] != usual[name]}
+            moving = {"identify_ports", "verify_points", "verify_stored", "verify_restored"}
+            assert longer == moving & usual.keys()
+            takes = len(mode.ports) + MOST_BACK
+            for name in longer:
+                assert times[name] == takes * (usual[name] + LIMITS.deadline_s("operator_s")) <= 6240
 
     def test_needs_an_uncertainty_for_every_value_that_a_rule_judges(self):
         evaluated = expectation_of(FULL).evaluated

@@ -223,6 +223,25 @@ class TestADwell:
         found = with_port(dwell(), 3, current_a=0.0)
         assert self.take(monkeypatch, found, ports=(1, 2)) is found
 
+    def test_on_a_bench_for_one_ct_another_ports_ct_is_named(self, monkeypatch):
+        shipped = station()
+        single = station(conductor=replace(shipped.conductor, ct_jig="single"))
+        found = dwell()
+        for port in range(1, 7):
+            found = with_port(found, port, current_a=54.0 if port == 2 else 0.0)
+        monkeypatch.setattr(load_points, "collect_windows", lambda *_args: found)
+        switch: Any = Bench(TurnedClock.at(0.0))
+
+        def take(port: int) -> Dwell:
+            bench = LoadBench(single, TurnedClock.at(0.0), switch, switch, (port,))
+            return bench.dwell(switch, StopRule(), 30.0, print)
+
+        assert take(2) is found
+        with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 3 was asked for"):
+            take(3)
+        with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 1 was asked for"):
+            LoadBench(single, TurnedClock.at(0.0), switch, switch).dwell(switch, StopRule(), 30.0, print)
+
 
 class TestTheLoadStays:
     def test_while_it_follows_the_mains(self):

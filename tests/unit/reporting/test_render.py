@@ -267,6 +267,15 @@ def test_a_calibration_shows_its_uncertainty_its_budget_and_its_reference(make_c
     assert text.index("Uncertainty and decision rule") < text.index("Measurements")
 
 
+def test_the_order_of_the_cts_is_shown_where_one_at_a_time_was_taken(make_calibrated_record: Make):
+    record: Any = copy.deepcopy(make_calibrated_record())
+    rounds = {"adjust": [1, 2, 1, 2, 3], "verify stored": [1, 2, 3]}
+    record["calibration"]["conditions"] |= {"jig_cycles": None, "ct_rounds": rounds}
+    text = shown(render_report(record))
+    assert "One CT at a time, adjust CT 1, 2, 1, 2, 3 One CT at a time, verify stored CT 1, 2, 3" in text
+    assert "One CT at a time" not in shown(render_report(make_calibrated_record()))
+
+
 def test_an_indeterminate_unit_has_words_and_a_shape_of_its_own(make_calibrated_record: Make):
     record: Any = copy.deepcopy(make_calibrated_record(outcome="INDETERMINATE"))
     phase = next(phase for phase in record["phases"] if phase["name"] == "verify_points")
