@@ -44,10 +44,13 @@ class ChipWindow:
 class WindowSource(Protocol):
     """Gives the windows of both chips as they complete."""
 
-    poll_s: float
     current_step_a: float
     voltage_step_v: float
     frequency_hz: float
+
+    @property
+    def poll_s(self) -> float:
+        """Pause before the next poll, in s."""
 
     def poll(self) -> list[ChipWindow]:
         """Ask the unit once; return the windows that are new."""
@@ -125,7 +128,6 @@ class ChangingValues:
         CT6 interface notes, table of the original's parts: "torn 32-bit reads".
     """
 
-    poll_s = CHANGING_POLL_S
     current_step_a, voltage_step_v = 0.001, 0.01
 
     def __init__(self, api: DutApi, clock: BenchClock, settled_s: float) -> None:
@@ -134,6 +136,12 @@ class ChangingValues:
         self._settled_s = settled_s
         self._followed = {name: _Followed(name, ports) for name, ports in CHIP_PORTS.items()}
         self.frequency_hz = FALLBACK_HZ
+
+    @property
+    def poll_s(self) -> float:
+        """Pause between two polls, in s: none while a window waits for its second answer."""
+        waiting = any(followed.ended_s is not None for followed in self._followed.values())
+        return 0.0 if waiting else CHANGING_POLL_S
 
     def poll(self) -> list[ChipWindow]:
         """Read the unit; return the windows whose values are there for the second time."""

@@ -194,6 +194,17 @@ class TestChangingValues:
         assert [port.active_w for port in window.ports] == [0.0, 0.0, 0.0]
         assert window.centre_s == pytest.approx(torn_s - 0.16)
 
+    def test_a_window_that_waits_for_its_second_answer_is_asked_for_at_once(self, clock):
+        unit: Any = OriginalUnit(clock)
+        source = ChangingValues(unit, clock, EVER)
+        source.poll()
+        assert source.poll_s > 0
+        unit.end_window("CS0", 1)
+        source.poll()
+        assert source.poll_s == 0
+        source.poll()
+        assert source.poll_s > 0
+
     def test_values_that_no_second_answer_shows_are_never_a_window(self, clock):
         unit: Any = OriginalUnit(clock)
         source = ChangingValues(unit, clock, EVER)
