@@ -5,6 +5,8 @@ import json
 import pytest
 from bench_station import BenchStation
 
+pytestmark = pytest.mark.job
+
 ADDRESS = ("-a", "10.0.0.2")
 FACTORY = "/factory.cfg"
 

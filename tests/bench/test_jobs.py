@@ -3,6 +3,8 @@
 import pytest
 from bench_station import BenchStation
 
+pytestmark = pytest.mark.job
+
 ADDRESS = ("-a", "10.0.0.2")
 
 
