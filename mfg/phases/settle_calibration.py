@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 
@@ -13,11 +12,10 @@ from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.own_label import object_of
 from mfg.readings.stored import stored_files
 from mfg.readings.supply_cycle import at_prompt
-from mfg.readings.unit_files import FILE_LIMIT_BYTES
-from mfg.records.factory_file import FACTORY_NAME, MACHINE_NAME
+from mfg.readings.unit_files import FILE_LIMIT_BYTES, write_settings
+from mfg.records.factory_file import FACTORY_NAME
 from mfg.records.unit_after import BETWEEN, NEW, OLD, unit_after
 
 UNDER_LOAD = "voltage, current and power under load"
@@ -109,21 +107,8 @@ def _over_usb(sheet: Traveller, wanted: Mapping[str, bytes], repl: MicroPythonRe
                 repl.write_file(f"/{name}", wanted[name])
         held = _held(repl, names)
     if settings := _settings_to_put_back(sheet, wanted):
-        machine = f"/{MACHINE_NAME}"
-        configuration = _configuration(repl.read_file(machine, FILE_LIMIT_BYTES))
-        repl.write_file(machine, json.dumps({**configuration, **settings}).encode())
+        write_settings(repl, settings)
     return held
-
-
-def _configuration(content: bytes) -> dict[str, object]:
-    """Return a unit's configuration; half a one is not written over: its network and names would be lost."""
-    configuration = object_of(content)
-    if not configuration:
-        raise DutError(
-            f"The unit's {MACHINE_NAME} is not whole; what was adjusted in it cannot be taken out.",
-            "Load the unit again.",
-        )
-    return configuration
 
 
 def _settings_to_put_back(sheet: Traveller, wanted: Mapping[str, bytes]) -> dict[str, int]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
+from mfg.errors import DutError
 from mfg.fixtures.micropython_repl import MicroPythonRepl
+from mfg.readings.own_label import object_of
 from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME, MACHINE_NAME, masked_machine_config
 from mfg.untrusted import parse_json
 
 FILE_LIMIT_BYTES = 65536
-FACTORY_FILE = f"/{FACTORY_NAME}"
+FACTORY_FILE, MACHINE_FILE = f"/{FACTORY_NAME}", f"/{MACHINE_NAME}"
 
 
 def held_files(repl: MicroPythonRepl) -> dict[str, bytes]:
@@ -21,6 +26,23 @@ def held_files(repl: MicroPythonRepl) -> dict[str, bytes]:
     if MACHINE_NAME in kept:
         kept[MACHINE_NAME] = _masked(kept[MACHINE_NAME])
     return kept
+
+
+def write_settings(repl: MicroPythonRepl, settings: Mapping[str, int]) -> None:
+    """Write some keys of the unit's configuration; all else of it stays.
+
+    Raises:
+        DutError: The configuration is not whole: written over, its network and names would be lost; or the
+            unit does not hold what was written.
+    """
+    configuration = object_of(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
+    if not configuration:
+        raise DutError(
+            f"The unit's {MACHINE_NAME} is not whole; what was adjusted in it cannot be taken out.",
+            "Load the unit again.",
+        )
+    if any(configuration.get(key) != value for key, value in settings.items()):
+        repl.write_file(MACHINE_FILE, json.dumps({**configuration, **settings}).encode())
 
 
 def _masked(content: bytes) -> bytes:
