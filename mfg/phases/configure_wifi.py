@@ -13,7 +13,8 @@ from mfg.fixtures.plugs import TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.own_label import require_own_label
 from mfg.readings.unit_files import FACTORY_FILE, FILE_LIMIT_BYTES
-from mfg.records.factory_file import MACHINE_NAME
+from mfg.records.factory_file import MACHINE_NAME, masked_machine_config
+from mfg.records.journal import WRITE_WIFI
 from mfg.records.unit_after import NEW, unit_after
 from mfg.untrusted import parse_json
 
@@ -38,8 +39,10 @@ def configure_wifi(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPl
         factory = repl.read_file(FACTORY_FILE, FILE_LIMIT_BYTES) if repl.exists(FACTORY_FILE) else b""
         require_own_label(sheet, factory, old)
         sheet.old_machine = old
+        if sheet.came_with is None:  # a returned unit has been archived
+            sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(before))
         after = {**before, "WIFI": {**_object(before.get("WIFI")), **_network(sheet)}}
-        sheet.about_to("write the WiFi configuration")
+        sheet.about_to(WRITE_WIFI)
         repl.write_file(MACHINE_FILE, json.dumps(after).encode())
         held = parse_json(repl.read_file(MACHINE_FILE, FILE_LIMIT_BYTES))
         repl.reset()

@@ -8,6 +8,7 @@ from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.limits.loader import PORTS
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.stored import stored_files
+from mfg.records.journal import RESET_WIFI
 
 
 @htf.PhaseOptions(timeout_s=60)
@@ -18,7 +19,7 @@ def reset_to_factory_defaults(test: htf.TestApi, traveller: TravellerPlug, unit:
     Needs: the unit on the network. Leaves: defaults stored; they are in force at the next power-up.
     """
     sheet = traveller.sheet
-    sheet.about_to("reset the WiFi configuration")
+    sheet.about_to(RESET_WIFI)
     unit.api.reset_wifi()
     configuration = unit.api.config()
     wifi = configuration.part("WIFI")

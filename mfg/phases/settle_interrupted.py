@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.errors import UsageError
+from mfg.errors import DutError
 from mfg.fixtures.dut_apps import differences
 from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import TravellerPlug, UnitPortPlug
@@ -59,7 +59,7 @@ def _is_unit(repl: MicroPythonRepl, serial_number: str) -> bool:
     configuration = machine_configuration(repl, copy if repl.exists(copy) else MACHINE_FILE)
     try:
         return parse_unit_label(str(configuration.get("ASSY", ""))).serial_number == serial_number
-    except UsageError:
+    except DutError:
         return False
 
 

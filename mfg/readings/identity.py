@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfg.errors import DutError, FixtureError, UsageError
+from mfg.errors import DutError, FixtureError
 from mfg.fixtures.traveller import Traveller
 from mfg.records.labels import UnitLabel, parse_bar_codes, parse_unit_label
 
@@ -33,7 +33,7 @@ def take_identity(sheet: Traveller, text: str, where: str) -> UnitLabel:
 def _label(text: str, sheet: Traveller, where: str) -> UnitLabel:
     try:
         label = parse_unit_label(text)
-    except UsageError as error:
+    except DutError as error:
         raise DutError(
             f"{where} carries no label that can be read: {error.args[0]}",
             "Give it one with --set-labels.",

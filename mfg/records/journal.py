@@ -32,9 +32,11 @@ EVENTS = (BEGIN, IDENTIFIED, ACT, PHASE, KEPT, STORED)
 ERASE = "erase the flash"  # after this act nothing of an earlier calibration is on the unit
 STORE = "store the calibration on the unit"
 COPY = "keep copies of a returned unit's files on it"
+WRITE_WIFI, RESET_WIFI = "write the WiFi configuration", "reset the WiFi configuration"
 SNAPSHOT_FILE = "snapshot_before.json"  # in the run folder: what such a unit held, by sha256
 KEEP_APPLICATION = "keep the new application"
 _EXCHANGE = re.compile(r"load an application into (/app[12]) beside (/app[12])")
+_TORN = "was cut short"
 _DISK_ACTION = "Free space on the disk and check its rights, then start the unit again."
 
 
@@ -181,6 +183,8 @@ class Story:
         files: Names and digests of what was kept of the unit.
         last_event: In words.
         wrong: Sentences about lines that could not be read; what stands after the first of them is not used.
+        damaged: Whether more may have happened than was read. A last line that was cut short is no damage:
+            nothing was done after it.
     """
 
     run_id: str
@@ -191,6 +195,7 @@ class Story:
     files: list[dict[str, str]] = field(default_factory=list)
     last_event: str = "nothing was written"
     wrong: list[str] = field(default_factory=list)
+    damaged: bool = False
 
 
 def open_journals(root: Path) -> list[Path]:
@@ -231,10 +236,12 @@ def read_journal(path: Path) -> Story:
     if len(data) > FILE_LIMIT_BYTES:
         data = data[:FILE_LIMIT_BYTES]
         story.wrong.append(f"The journal is longer than {FILE_LIMIT_BYTES} bytes.")
+        story.damaged = True
     for number, line in enumerate(_lines(data), start=1):
         problem = _take(story, line)
         if problem:
             story.wrong.append(f"Line {number} of the journal {problem}.")
+            story.damaged = story.damaged or problem != _TORN
             break
     return story
 
@@ -251,7 +258,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
 def _take(story: Story, line: bytes) -> str:
     """Take one line into the story; return what is wrong with it, "" when nothing is."""
     if not line.endswith(b"\n"):
-        return "was cut short"
+        return _TORN
     if len(line) > LINE_LIMIT_BYTES:
         return f"has more than {LINE_LIMIT_BYTES} bytes"
     try:

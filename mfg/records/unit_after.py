@@ -13,7 +13,7 @@ _MEANING = {
     NEW: "The unit is as the run was to leave it.",
     BETWEEN: "The unit is neither as it came nor as the run was to leave it. Calibrate it before it is used.",
     UNFINISHED: "The unit was erased and is not finished: its test begins from the beginning.",
-    UNKNOWN: "How the unit was left is not known: it could not be read any more.",
+    UNKNOWN: "How the unit was left is not known: it was not read any more.",
 }
 
 

@@ -17,12 +17,20 @@ from mfg.clock import BenchClock
 from mfg.errors import MfgError, StationError, UsageError
 from mfg.fixtures.dut_apps import parse_snapshot
 from mfg.fixtures.traveller import Interrupted, Traveller
+from mfg.fixtures.unit_config import finite_number
 from mfg.limits import LimitSet
+from mfg.phases.archive_interrupted import FOUND
 from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.plans.ct6 import recovery_plan
 from mfg.records.chain import RecordChain
-from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME, MACHINE_NAME
+from mfg.records.factory_file import (
+    CALIBRATION_KEYS,
+    CALIBRATION_NAME,
+    FACTORY_NAME,
+    MACHINE_NAME,
+    REGISTER_KEYS,
+)
 from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
 from mfg.records.index import RecordIndex
 from mfg.records.journal import (
@@ -39,9 +47,11 @@ from mfg.records.labels import parse_serial_code
 from mfg.records.record import INTERRUPTED, PASS, PhaseEntry
 from mfg.records.run_context import RunContext, build_record
 from mfg.records.run_folder import PRIVATE, RunFolder, StoredFile
+from mfg.records.unit_after import UnitAfter
 from mfg.runner.binding import RunCalls, new_traveller, plug_binder
 from mfg.runner.execute import check_plan, execute
 from mfg.runner.guard import OFF_AT_THE_MAINS
+from mfg.runner.interrupted_unit import facts_of_interrupted_unit
 from mfg.runner.locks import RunLocks
 from mfg.runner.log import RunLog
 from mfg.runner.request import RunRequest
@@ -55,6 +65,11 @@ from mfg.version import __version__
 AGAIN = "Start the unit again: its test begins from the beginning."
 # From then on it is known what a running unit had.
 ARCHIVED = (archive_running_unit.name, archive_over_usb.name)
+ARCHIVE = "archive_"  # before the names of what the run found on the unit
+CALIBRATION_FILES = (FACTORY_NAME, CALIBRATION_NAME)
+UNIT_FILES = (*CALIBRATION_FILES, MACHINE_NAME)
+# Of a unit without a factory file; with one, what lies below it in the configuration is not in force.
+SETTINGS = (*REGISTER_KEYS, *CALIBRATION_KEYS, "LINE_FREQ_HZ")
 _UNKNOWN_SHA256 = "0" * 64
 
 
@@ -112,7 +127,8 @@ def recover_run(
         log_text = archived.log or f"The run was closed without a look at the unit.\n{cause}\n"
         folder.write("log.txt", log_text.encode(), mode=PRIVATE)
         display.working(STORING_WALL_S)
-        context = _context(station, story, archived, cause, unsafe)
+        left = _unit_after(folder, story, archived)
+        context = _context(station, story, archived, cause, unsafe, left)
         record = build_record([*story.phases, *archived.phases], context)
         journal = Journal.reopen(journal_path)
         try:
@@ -171,11 +187,29 @@ def _archive(
     return archived
 
 
-def _archived_calibration(folder: RunFolder, story: Story) -> dict[str, bytes]:
-    """Return the calibration files that the killed run had archived, as far as they are as it kept them."""
-    names = (FACTORY_NAME, CALIBRATION_NAME)
-    found = {name: _kept_content(folder, story, f"archive_{name}") for name in names}
-    return {name: content for name, content in found.items() if content is not None}
+def kept_files(
+    folder: RunFolder, story: Story, wanted: Sequence[str] = CALIBRATION_FILES, prefix: str = ""
+) -> dict[str, bytes] | None:
+    """Return those of a unit's files that the killed run had kept, None where one is not as it kept it.
+
+    Args:
+        folder: Of the run.
+        story: What its journal tells.
+        wanted: Names of the files on the unit.
+        prefix: With which the run folder has them.
+    """
+    kept = {entry["name"] for entry in story.files}
+    names = [name for name in wanted if prefix + name in kept]
+    found = {name: _kept_content(folder, story, prefix + name) for name in names}
+    whole = {name: content for name, content in found.items() if content is not None}
+    return whole if whole.keys() == found.keys() else None
+
+
+def _archived_settings(folder: RunFolder, story: Story) -> dict[str, int]:
+    """Return what the unit was calibrated with, by key, as its archived configuration says."""
+    configuration = _kept_json(folder, story, ARCHIVE + MACHINE_NAME) or {}
+    held = {key: finite_number(configuration.get(key)) for key in SETTINGS}
+    return {key: int(number) for key, number in held.items() if number is not None}
 
 
 def _traveller(
@@ -191,21 +225,27 @@ def _traveller(
         RunRequest(),
         RunCalls(keep, refuse, refuse, refuse, refuse, display.progress),
     )
-    sheet.mac = str(story.unit.get("mac", ""))
+    sheet.mac, sheet.serial_number = str(story.unit.get("mac", "")), _serial(story) or ""
     application, kept = application_to_settle(story.acts)
     sheet.storing_interrupted = STORE in story.acts and not kept
     archived = any(phase["name"] in ARCHIVED and phase["outcome"] == PASS for phase in story.phases)
-    if ERASE in story.acts:  # the unit starts again from the beginning
+    sheet.writing_interrupted = bool(story.acts) and ERASE not in story.acts
+    if not sheet.writing_interrupted:  # it starts again from the beginning, or is as it came
         return sheet
-    if archived and not kept:
-        sheet.old_files = _archived_calibration(folder, story)
+    if archived:
+        sheet.old_files = kept_files(folder, story, prefix=ARCHIVE)
+        sheet.old_settings = _archived_settings(folder, story)
+    if kept and STORE in story.acts:
+        sheet.proved_files = kept_files(folder, story)
+        if sheet.proved_files is None:
+            sheet.old_files = None  # the old calibration does not go with the new application
     if application or COPY in story.acts:
         listed = _kept_json(folder, story, SNAPSHOT_FILE)
         sheet.interrupted = Interrupted(
             _serial(story) or "",
             application,
             kept,
-            {} if kept else _kept_json(folder, story, f"archive_{MACHINE_NAME}") or {},
+            {} if kept else _kept_json(folder, story, ARCHIVE + MACHINE_NAME) or {},
             COPY in story.acts,
             parse_snapshot(listed) if listed is not None else None,
         )
@@ -229,8 +269,21 @@ def _kept_content(folder: RunFolder, story: Story, name: str) -> bytes | None:
     return None
 
 
+def _unit_after(folder: RunFolder, story: Story, archived: _Archived) -> UnitAfter:
+    """Say how the unit was left, by the journal and by what was found on the unit."""
+    held = {file.name.removeprefix(FOUND): folder.file(file.file).read_bytes() for file in archived.files}
+    return facts_of_interrupted_unit(
+        story, archived.phases, kept_files(folder, story, UNIT_FILES, ARCHIVE) or {}, held
+    )
+
+
 def _context(
-    station: Station, story: Story, archived: _Archived, cause: str, unsafe: Sequence[str]
+    station: Station,
+    story: Story,
+    archived: _Archived,
+    cause: str,
+    unsafe: Sequence[str],
+    unit_after: UnitAfter,
 ) -> RunContext:
     journal = list(story.wrong)
     now = datetime.datetime.now(datetime.UTC)
@@ -267,6 +320,7 @@ def _context(
             "acts": story.acts,
             "journal": journal,
         },
+        unit_after=unit_after,
     )
 
 

@@ -112,5 +112,12 @@ def test_another_unit_in_the_slot_is_not_touched(begun):
     assert files == before
 
 
+def test_a_unit_whose_label_cannot_be_read_is_not_touched():
+    files = {"/this.machine.cfg": configuration(ASSY="scratched")}
+    assert (
+        settled(dict(files), Interrupted(OURS, "/app1"))["application_after"] == "another unit: not touched"
+    )
+
+
 def test_a_run_that_had_begun_none_of_this_is_no_reason_to_open_the_port():
     assert set(settled({}, None).values()) == {"not concerned"}

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mfg.errors import FixtureError
+from mfg.errors import DutError, FixtureError
+from mfg.readings.identity import take_identity
 from mfg.readings.own_label import require_own_label
 
 OWN, OTHER = "ASY0398_V003.200_SN00001823", "ASY0398_V003.200_SN00000009"
@@ -39,3 +40,9 @@ def test_a_unit_with_its_own_label_or_none_is_taken(factory, machine):
 def test_a_unit_with_another_label_is_refused(factory, machine):
     with pytest.raises(FixtureError, match=r"SN00000009 .* not what was scanned"):
         require_own_label(SHEET, factory, machine)
+
+
+def test_a_unit_whose_label_cannot_be_read_is_to_be_given_one():
+    with pytest.raises(DutError, match="carries no label that can be read") as caught:
+        take_identity(SHEET, "scratched", "The unit in the slot")
+    assert "--set-labels" in caught.value.action

@@ -126,6 +126,7 @@ def test_a_last_line_that_was_cut_short_is_left_out_and_said(tmp_path, cut):
     story = read_journal(path)
     assert story.acts == ["erase the flash"]
     assert story.wrong == ["Line 6 of the journal was cut short."]
+    assert not story.damaged, "the line was to precede what it names"
 
 
 def test_what_stands_after_damage_is_not_used(tmp_path):
@@ -135,6 +136,7 @@ def test_what_stands_after_damage_is_not_used(tmp_path):
     story = read_journal(path)
     assert (story.unit, story.acts) == ({"serial_number": "SN00000001"}, [])
     assert story.wrong == ["Line 3 of the journal is no JSON."]
+    assert story.damaged
 
 
 def test_a_cut_line_is_ended_before_a_reopened_journal_goes_on(tmp_path):
@@ -203,4 +205,6 @@ def test_deep_nesting_is_damage_and_no_crash(tmp_path):
 def test_a_journal_without_an_end_is_read_up_to_a_limit(tmp_path, monkeypatch):
     path = written(tmp_path)
     monkeypatch.setattr(journal_module, "FILE_LIMIT_BYTES", 100)
-    assert read_journal(path).wrong[0] == "The journal is longer than 100 bytes."
+    story = read_journal(path)
+    assert story.wrong[0] == "The journal is longer than 100 bytes."
+    assert story.damaged
