@@ -89,7 +89,8 @@ def jobs(session: nox.Session) -> None:
 def job_faults(session: nox.Session) -> None:
     """Run every job on both kinds of unit with everything that may happen to it; `jobs` takes a sample.
 
-    About 20 minutes on two cores; one job alone: `nox -s job_faults -- -k restore-usb`.
+    Runs that are killed are among it. About 30 minutes on two cores; one job alone:
+    `nox -s job_faults -- -k upgrade`.
     """
     session.install("-e", ".[emulator]", *TEST_TOOLS)
     session.run("pytest", "-v", *SHARED_OUT, "tests/bench/every_job_fault.py", *session.posargs)

@@ -11,35 +11,60 @@ import json
 import re
 import subprocess
 import threading
+from pathlib import Path
 
-from bench_station import FLASH, RUN_LIMIT_S, BenchStation
-from job_faults import JOBS
+from bench_station import FLASH, RUN_LIMIT_S, BenchStation, Ended
+from changed_firmware import copied_firmware
+from job_faults import Case
+from job_strikes import JOBS, POLLED, SLOW
+from killed_run import Point, kill_at, open_journal
+from unit_states import FACTORY, MACHINE, Seen, state_of
 
 from mfg.emulator import field_units, flash_files
-from mfg.emulator.quirks import OURS
+from mfg.emulator.config import MainsConfig
+from mfg.emulator.quirks import ORIGINAL, OURS
 from mfg.emulator.typical import typical_unit
-from mfg.errors import DutError
-from mfg.records.factory_file import (
-    FACTORY_KEYS,
-    parse_calibration_file,
-    parse_factory_file,
-)
-from mfg.records.unit_after import BETWEEN, NEW, OLD, UNFINISHED, unit_after_text
+from mfg.records.index import RecordIndex
+from mfg.records.unit_after import NEW, unit_after_text
 
-FACTOR = 5
 PHASE_LINE = re.compile(r"^(\S) +\d+  ([a-z_ ]+?) +[\d.]+ s$")
-FACTORY, BESIDE, MACHINE = "/factory.cfg", "/calibration.cfg", "/this.machine.cfg"
-KEPT = ("ACTIVE", "YDEV_UNIT_NAME", "CT1_NAME")  # what the unit's user has set
-# What an application writes at its start, and half of what it was writing when it was reset.
-LITTER = re.compile(r"/(bootlog\.txt|[^/]*\.(part|tmp))")
+HAND_HELD = {
+    "maker": "Fluke",
+    "model": "87V",
+    "serial_number": "12345678",
+    "voltage_range_v": 600,
+    "current_range_a": 10,
+}
+RESTORED = "restored.cfg"
 OTHER_NETWORK = "old-network"
-PHASE_KEYS = tuple(f"CT{port}_PHASE" for port in range(1, 7))  # of our firmware alone
 UNCALIBRATED = {
     "LINE_FREQ_HZ": 50,
     **dict.fromkeys(("CS0_VOLTAGE_GAIN", "CS4_VOLTAGE_GAIN"), 55600),
     **{f"CT{port}_IGAIN": 42720 for port in range(1, 7)},
     **{f"CT{port}_IOFFSET": 0 for port in range(1, 7)},
 }
+CRASHING_APP = """
+VERSION = "4.1"
+raise ValueError("broken")
+"""
+SILENT_APP = """
+import asyncio
+import machine
+
+VERSION = "4.1"
+
+
+async def start(*_):
+    watchdog = machine.WDT(timeout=8300)
+    while True:
+        watchdog.feed()
+        await asyncio.sleep(1)
+
+
+async def stop():
+    pass
+"""
+FIRMWARES = {"crashing": CRASHING_APP, "silent": SILENT_APP}
 
 
 @functools.cache
@@ -56,21 +81,30 @@ def field_flash(kind: str, serial: str, network: bool, calibrated: bool) -> byte
     return bytes(flash)
 
 
-def prepared(folder, case, kind) -> BenchStation:
+def prepared(folder: Path, case: Case, kind: str) -> BenchStation:
     """Make a station with the case's unit in its slot."""
-    unit = dataclasses.replace(typical_unit(7, 1), profile=kind, label_serial=case.strike.label)
-    station = BenchStation(folder, factor=FACTOR, unit=unit, faults=case.strike.faults)
-    strike = case.strike
-    flash = field_flash(kind, strike.label, JOBS[case.job].network, strike.calibrated)
+    job, strike = JOBS[case.job], case.strike
+    unit = dataclasses.replace(typical_unit(7, 1), profile=kind, label_serial=strike.label)
+    mains = MainsConfig(frequency_hz=strike.mains_hz or job.mains_hz)
+    factor = SLOW if kind == ORIGINAL and case.job in POLLED else job.factor
+    station = BenchStation(folder, factor=factor, unit=unit, faults=strike.faults, mains=mains)
+    if job.hand_held:
+        station.content |= {"hand_held_meter": HAND_HELD, "load_points": station.content["load_points"][:1]}
+        station.write()
+    flash = field_flash(kind, strike.label, job.network, strike.calibrated)
     (folder / FLASH).parent.mkdir(parents=True)
     (folder / FLASH).write_bytes(flash)
+    if strike.taken:
+        with RecordIndex(folder / "records") as index:
+            index.claim_mac(*strike.taken, emulated=True)
     return station
 
 
-def factory_content(which: str) -> bytes:
+def factory_content(which: str, line_frequency_hz: float) -> bytes:
     """Return a file to restore: of the usual unit, a little other than what it holds, or spoilt."""
     values = field_units.factory_file(dataclasses.replace(typical_unit(7, 1), profile=OURS))
     values = {key: int(value) if isinstance(value, float) else value for key, value in values.items()}
+    values["LINE_FREQ_HZ"] = 50 if which == "50 Hz" else int(line_frequency_hz)
     values["CT1_IGAIN"] += 5  # 0.01 %
     if which == "foreign":
         values["ASSY"] = "ASY0398_V003.200_SN00000009"
@@ -82,21 +116,23 @@ def factory_content(which: str) -> bytes:
     return content[: len(content) // 2] if which == "half" else content
 
 
-def run_case(folder, case, kind):
-    """Run the job with its fault.
+def arguments_of(folder: Path, case: Case) -> list[str]:
+    """Write what the run is given, the file to restore and another application; return its arguments."""
+    (folder / RESTORED).write_bytes(factory_content(case.strike.file, JOBS[case.job].mains_hz))
+    if case.strike.file in FIRMWARES:
+        (copied_firmware(folder) / "app1" / "app.py").write_text(FIRMWARES[case.strike.file])
+    given = {"file": folder / RESTORED, "firmware": folder / "firmware"}
+    return [part.format(**given) for part in (*JOBS[case.job].arguments, *case.strike.arguments)]
 
-    Returns:
-        The station, how the run ended, the unit's files before and after, and the file that was restored.
-    """
+
+def run_case(folder: Path, case: Case, kind: str) -> tuple[BenchStation, Ended, Seen]:
+    """Run the job with its fault; return the station, how the run ended, and what the unit is judged by."""
     station = prepared(folder, case, kind)
-    content = factory_content(case.strike.file)
-    (folder / "restored.cfg").write_bytes(content)
+    arguments = arguments_of(folder, case)
     before = files_of(station)
-    wanted = [part.format(file=folder / "restored.cfg") for part in JOBS[case.job].arguments]
-    command = station.command_line("run", *wanted, *case.strike.arguments)
     lines = []
     with subprocess.Popen(
-        command,
+        station.command_line("run", *arguments),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -110,7 +146,27 @@ def run_case(folder, case, kind):
             if phase and phase[2].replace(" ", "_") == case.strike.after:
                 strike(station, case.strike.hand)
         timer.cancel()
-    return station, station.ended(process.wait(), "".join(lines)), before, files_of(station), content
+    ended = station.ended(process.wait(), "".join(lines))
+    return station, ended, seen_of(station, case, before)
+
+
+def seen_of(station, case, before):
+    """Return what the case's unit is judged by, whose supply is off."""
+    content = (station.folder / RESTORED).read_bytes()
+    return Seen(case, before, files_of(station), content, station.folder / "records")
+
+
+def run_killed(folder, case, kind):
+    """Kill the job's run; return what `run_case` does, and the same of the next run or None."""
+    station = prepared(folder, case, kind)
+    arguments = arguments_of(folder, case)
+    before = files_of(station)
+    killed = kill_at(station, Point(case.strike.after), arguments=arguments)
+    first = station, station.ended(killed.exit_code, killed.output), seen_of(station, case, before)
+    if state_of(first[2]) == NEW:  # there is nothing to do again
+        return first, None
+    again = station.run(*arguments, labels=())
+    return first, (station, again, seen_of(station, case, before))
 
 
 def strike(station, hand):
@@ -130,74 +186,11 @@ def _files(flash):
     return {path: flash_files.read_file(flash, path) for path in flash_files.list_files(flash)}
 
 
-def calibration_of(files):
-    """Return what a unit with these files is calibrated with, by key; raises where a file is not whole."""
-    machine = json.loads(files.get(MACHINE, b"{}"))
-    held = {key: machine.get(key, 0) for key in (*FACTORY_KEYS, *PHASE_KEYS)}
-    if FACTORY in files:
-        factory = parse_factory_file(files[FACTORY])
-        held |= {"ASSY": factory.label.unit_text, "LINE_FREQ_HZ": factory.line_frequency_hz}
-        held |= factory.registers
-        if BESIDE in files:
-            held |= parse_calibration_file(files[BESIDE], files[FACTORY])
-    return held
-
-
-def applications_of(files):
-    return {path: content for path, content in files.items() if path.endswith((".py", ".mpy"))}
-
-
-def state_of(case, before, after, content, folder):
-    """Say by the flash alone how the unit was left."""
-    try:
-        calibration, wifi = calibration_of(after), json.loads(after.get(MACHINE, b"{}")).get("WIFI")
-    except (DutError, ValueError) as error:
-        return f"{BETWEEN}: {error}"
-    if case.job in ("no-cal", "ports"):
-        return _state_after_erase(case, after, folder)
-    strange = {path for path in after.keys() - before.keys() if not LITTER.fullmatch(path)} - {BESIDE}
-    if strange or applications_of(before) != applications_of(after):
-        return f"{BETWEEN}: {sorted(strange)}"
-    configuration, old = (json.loads(files[MACHINE]) for files in (after, before))
-    if any(configuration.get(key) != old.get(key) for key in KEPT):
-        return f"{BETWEEN}: {configuration}"
-    same_calibration = all(after.get(path) == before.get(path) for path in (FACTORY, BESIDE))
-    if FACTORY not in before and FACTORY not in after:  # nothing lies over its configuration
-        same_calibration = calibration == calibration_of(before)
-    same_wifi = {key: wifi[key] for key in old["WIFI"]} == old["WIFI"]
-    if same_calibration and same_wifi:
-        return OLD
-    new = {
-        "restore": same_wifi and after.get(FACTORY) == content,
-        "restore-usb": same_wifi and after.get(FACTORY) == content,
-        "cal-only": same_wifi and _is_kept(folder, after),
-        "setup-wifi": same_calibration and (wifi["WIFI_CFG"], wifi["SSID"]) == (1, "mfg-bench"),
-        "reset-wifi": same_calibration and wifi["WIFI_CFG"] == 0 and wifi["SSID"] != "mfg-bench",
-    }
-    return NEW if new.get(case.job) else f"{BETWEEN}: {after.get(FACTORY)} {wifi}"
-
-
-def _is_kept(folder, after):
-    """Return whether the unit's factory file is the one that its record keeps."""
-    kept = [path.read_bytes() for path in folder.glob("records/*/*/ASY*_factory.cfg")]
-    return after.get(FACTORY) in kept
-
-
-def _state_after_erase(case, after, folder):
-    """Say how a unit is that was erased: finished, or on its way and without half a calibration."""
-    wifi = json.loads(after.get(MACHINE, b"{}")).get("WIFI", {})
-    finished = wifi.get("WIFI_CFG") == 0 and "/main.py" in after
-    calibrated = FACTORY in after and _is_kept(folder, after)
-    if finished and calibrated == (case.job == "ports") and (FACTORY in after) == calibrated:
-        return NEW
-    return UNFINISHED
-
-
-def judged(case, folder, run):
+def judged(case, run):
     """Return what is wrong with how a case ended; empty when nothing is."""
-    station, ended, before, after, content = run
+    station, ended, seen = run
     record = ended.record
-    state = state_of(case, before, after, content, folder)
+    state = state_of(seen)
     said = record.get("unit_after", {"state": "nothing", "basis": "", "not_proved": []})
     wrong = []
     if ended.outcome not in case.outcomes:
@@ -205,7 +198,7 @@ def judged(case, folder, run):
     bad = ended.bad_phases()
     if case.phases and (not bad or bad[0] not in case.phases):
         wrong.append(f"it was caught in {bad}: {record['outcome_reasons'][:2]}")
-    if state != case.state:
+    if state not in case.states:
         wrong.append(f"the flash is {state}")
     if said["state"] != state:
         wrong.append(
@@ -215,6 +208,21 @@ def judged(case, folder, run):
         wrong.append("report or terminal do not say how the unit was left")
     if not station.all_off():
         wrong.append("something is on")
+    return wrong
+
+
+def judged_killed(case, killed, again):
+    """Return what is wrong with how a killed run was closed, and with the same job afterwards."""
+    wrong = judged(case, killed)
+    if open_journal(killed[0]) is not None:
+        wrong.append("a journal is still open")
+    if again is None:
+        return wrong
+    _station, ended, seen = again
+    if ended.outcome != JOBS[case.job].passes:
+        wrong.append(f"the next run ended {ended.outcome}: {ended.record['outcome_reasons'][:2]}")
+    if state_of(seen) != JOBS[case.job].leaves:
+        wrong.append(f"after the next run the flash is {state_of(seen)}")
     return wrong
 
 

@@ -107,9 +107,9 @@ def load_off_s(station, since_s):
     return None if any(on.values()) else since_s
 
 
-def kill_at(station, point, *, who="runner", with_runner=False, number=signal.SIGKILL):
+def kill_at(station, point, *, arguments=LABELS, who="runner", with_runner=False, number=signal.SIGKILL):
     """Run a unit and kill its runner or its supervisor as soon as a line is in the journal."""
-    with station.running(*LABELS) as run:
+    with station.running(*arguments) as run:
         end_s = time.monotonic() + ENDED_WALL_S
         station.wait_for(lambda: open_journal(station) is not None)
         runner = runner_of(run.pid)

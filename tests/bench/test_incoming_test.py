@@ -7,12 +7,11 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import signal
 
 import pytest
 from bench_station import FLASH, BenchStation
-from killed_run import Point, alive, has_reached, records_of, runner_of
+from killed_run import Point, has_reached
 
 from mfg.emulator import flash_files
 from mfg.emulator.field_units import field_flash, machine_file
@@ -110,25 +109,6 @@ def wiped(unit):
     return sum("MCU reset" in line for line in unit.call("state")["log"]) >= 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "at"), [("original", "phase configure_wifi"), ("ours", "kept snapshot_before.json")]
-)
-def test_a_killed_test_leaves_the_unit_as_it_came(tmp_path, kind, at):
-    station = station_of(tmp_path, kind)
-    with station.running("--test-only") as run:
-        reached(station, run, Point(at))
-        runner = runner_of(run.pid)
-        os.kill(runner, signal.SIGKILL)
-        output, _none = run.communicate(timeout=2 * LIMIT_WALL_S)
-        station.wait_for(lambda: not alive(runner), LIMIT_WALL_S)
-    assert run.returncode == 4, output
-    (record,) = records_of(station)
-    (phase,) = [phase for phase in record["phases"] if phase["name"] == "settle_interrupted"]
-    values = {entry["name"]: entry["value"] for entry in phase["measurements"]}
-    assert values["returned_unit"] == "as it came", output
-    assert_as_it_came(station, kind)
-
-
 def test_an_aborted_test_leaves_the_unit_as_it_came(tmp_path):
     station = station_of(tmp_path, "original")
     with station.running("--test-only") as run:
@@ -138,21 +118,3 @@ def test_an_aborted_test_leaves_the_unit_as_it_came(tmp_path):
     ended = station.ended(run.returncode, output)
     assert (ended.outcome, ended.exit_code) == ("ABORTED", 4), ended.output
     assert_as_it_came(station, "original")
-
-
-def test_a_unit_that_joins_no_network_gets_its_own_one_back(tmp_path):
-    station = BenchStation(tmp_path, factor=5, unit=unit_of("ours"), faults=("wifi_refusing",))
-    ended = station.run("--test-only", labels=())
-    assert ended.exit_code in (1, 3), ended.output
-    assert ended.bad_phases() == ["configure_wifi"]
-    assert_as_it_came(station, "ours")
-
-
-def test_another_unit_than_the_one_scanned_is_not_touched(tmp_path):
-    station = station_of(tmp_path, "original")
-    foreign = ("--assembly", "ASY0398V03.2", "--serial", "SN00000009")
-    ended = station.run("--test-only", labels=foreign)
-    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
-    assert "not what was scanned" in ended.record["outcome_reasons"][0]
-    assert ended.value("settle_returned_unit", "left") == "nothing was changed"
-    assert not [path for path in station.unit_files() if path.endswith((".kept", ".new"))]

@@ -1,8 +1,8 @@
 """The voltage alone is calibrated, for another adaptor; the current's calibration is proved unchanged."""
 
 import pytest
-from bench_station import RUN_LIMIT_S, BenchStation
-from field_bench import ADDRESS, CALIBRATION, FACTORY, KINDS, field_station, values
+from bench_station import BenchStation
+from field_bench import ADDRESS, FACTORY, KINDS, field_station, values
 
 pytestmark = pytest.mark.job
 
@@ -19,61 +19,8 @@ def station(request, tmp_path_factory):
     if request.param == "ours":
         made.content["conductor"]["ct_jig"] = "single"
         made.write()
-    with made.bench() as bench:
-        made.at_hand = bench
+    with made.bench():
         yield made
-
-
-def test_a_network_lost_while_the_gains_are_stored_leaves_the_old_calibration(station):
-    before = station.unit_file(FACTORY)
-    station.at_hand.call("event", what="fault", value={"name": "wifi_lost_in_write", "on": True}, unit=1)
-    ended = station.run("--voltage-cal-only", *ADDRESS, labels=())
-    station.at_hand.call("event", what="fault", value={"name": "wifi_lost_in_write", "on": False}, unit=1)
-    assert ended.exit_code in (1, 3), ended.output
-    assert ended.bad_phases() == ["verify_stored_voltage"]
-    assert ended.value("settle_calibration", "calibration_after") == "old"
-    assert station.unit_file(FACTORY) == before
-    assert CALIBRATION not in station.unit_files()
-    assert station.all_off()
-
-
-def test_a_unit_that_restarts_when_it_is_adjusted_keeps_the_old_calibration(station):
-    before = station.unit_file(FACTORY)
-    with station.running("--voltage-cal-only", *ADDRESS) as process:
-        for line in process.stdout:
-            if "adjust voltage" in line.replace("_", " "):
-                station.unit.call("reset")
-                break
-        output, _none = process.communicate(timeout=RUN_LIMIT_S)
-    ended = station.ended(process.returncode, output)
-    assert ended.exit_code in (1, 3), ended.output
-    assert ended.bad_phases()[0] in ("adjust_voltage", "verify_voltage", "verify_stored_voltage")
-    assert ended.value("settle_calibration", "calibration_after") == "old"
-    assert station.unit_file(FACTORY) == before
-    assert station.all_off()
-
-
-@pytest.mark.parametrize("station", ["ours"], indirect=True)  # it is caught before the job begins
-def test_another_unit_than_the_scanned_one_is_left_alone(station):
-    before = station.unit_file(FACTORY)
-    foreign = ("--assembly", "ASY0398V03.2", "--serial", "SN00000009")
-    ended = station.run("--voltage-cal-only", *ADDRESS, labels=foreign)
-    assert (ended.outcome, ended.exit_code) == ("ERROR", 3), ended.output
-    assert ended.bad_phases() == ["identify_running_unit"]
-    assert station.unit_file(FACTORY) == before
-    assert station.all_off()
-
-
-@pytest.mark.parametrize("station", ["original"], indirect=True)  # it is caught before the job begins
-def test_a_unit_that_never_answers_is_left_alone(station):
-    before = station.unit_file(FACTORY)
-    station.at_hand.call("event", what="fault", value={"name": "wifi_refusing", "on": True}, unit=1)
-    ended = station.run("--voltage-cal-only", *ADDRESS, labels=())
-    station.at_hand.call("event", what="fault", value={"name": "wifi_refusing", "on": False}, unit=1)
-    assert ended.exit_code in (1, 3), ended.output
-    assert ended.bad_phases() == ["identify_running_unit"]
-    assert station.unit_file(FACTORY) == before
-    assert station.all_off()
 
 
 def test_both_gains_are_made_right_and_everything_else_stays(station):
