@@ -7,6 +7,7 @@ for it.
 from __future__ import annotations
 
 import logging
+import time
 
 from mfg.clock import BenchClock
 from mfg.errors import MfgError
@@ -17,6 +18,8 @@ from mfg.station import Slot, Station
 
 OFF_V, OFF_A = 5.0, 0.010  # as in the limits of switch_supply_off and switch_load_off
 OFF_TIMEOUT_S = 5.0
+# By then a unit has done what it was told last: a configuration takes tenths of a second.
+WRITTEN_S = 1.0
 LINK_TIMEOUT_S = 2.0
 ATTEMPTS = 2  # the second one on a fresh connection
 
@@ -73,15 +76,27 @@ class SafeState:
             switch = self._switch
             if switch is None:
                 return ["The power switch is not open."]
-            load = self._station.power_switch.load_channel
-            identification = self._station.power_switch.identification_channel
-            # The load first: it is what burns.
-            switch.all_off((load, identification, self._slot.supply_channel))
-            problems = self._measured(switch, (load, identification))
+            settings = self._station.power_switch
+            loads = (settings.load_channel, settings.identification_channel)
+            self._switch_off(switch, loads)
+            problems = self._measured(switch, loads)
             return [*problems, *self._relay_opened()]
         except MfgError as error:
             _LOG.warning("the bench could not be made safe: %s", error)
             return [str(error)]
+
+    def _switch_off(self, switch: PowerSwitch, loads: tuple[int, ...]) -> None:
+        """Switch the loads off at once, for they are what burns, and the supply when the unit has written.
+
+        An original interface writes its configuration in place: without supply in that moment it loses it.
+        """
+        supply = self._slot.supply_channel
+        try:
+            switch.all_off(loads)
+            if switch.is_on(supply):
+                time.sleep(self._clock.link_timeout_wall_s(WRITTEN_S))
+        finally:
+            switch.all_off((supply,))
 
     def _relay_opened(self) -> list[str]:
         """Open the relay of a Shelly, in series with the load; say why it is not proved to be open."""
