@@ -22,10 +22,19 @@ COVERING = ["tests/unit/calibration", "tests/unit/limits"]
 SHARED_OUT = ["-n", "3", "--dist", "loadgroup"]
 
 
+def _install(session: nox.Session, *packages: str) -> None:
+    """Install what a session needs; what it imports is compiled once, when it is first imported.
+
+    Also where the environment says not to keep compiled modules: some sessions start hundreds of processes.
+    """
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
+    session.install("--no-compile", *packages)
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run a whole unit on the emulated bench and say where its report is."""
-    session.install("-e", ".[emulator]")
+    _install(session, "-e", ".[emulator]")
     station = ["--station", "station.yaml"]
     labels = ["--assembly", "ASY0398V03.2", "--serial", "SN00001823"]
     session.run("mfg", "run", *station, *labels, *session.posargs)
@@ -34,7 +43,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and the directions of imports."""
-    session.install("ruff==0.17.*", "import-linter==2.*", "-e", ".[emulator]")
+    _install(session, "ruff==0.17.*", "import-linter==2.*", "-e", ".[emulator]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
@@ -43,14 +52,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly."""
-    session.install("mypy==2.*", *STUBS, "-e", ".[emulator]")
+    _install(session, "mypy==2.*", *STUBS, "-e", ".[emulator]")
     session.run("mypy")
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test that needs no hardware: units first, then whole plans on the emulated bench."""
-    session.install("-e", ".[emulator]", *TEST_TOOLS, *PEERS)
+    _install(session, "-e", ".[emulator]", *TEST_TOOLS, *PEERS)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -65,14 +74,14 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def faults(session: nox.Session) -> None:
     """Inject every fault of the catalogue alone, and a sample of pairs; fail when one escapes."""
-    session.install("-e", ".[emulator]")
+    _install(session, "-e", ".[emulator]")
     session.run("python", "tests/faults/coverage_run.py", *session.posargs)
 
 
 @nox.session
 def kills(session: nox.Session) -> None:
     """Kill a run at every line of its journal; the tests take a sample of that."""
-    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    _install(session, "-e", ".[emulator]", *TEST_TOOLS)
     # The older family of the format holds the measured times.
     report = ["--junitxml=kills.xml", "-o", "junit_family=xunit1"]
     session.run("pytest", *report, "tests/bench/every_kill.py", *session.posargs)
@@ -81,7 +90,7 @@ def kills(session: nox.Session) -> None:
 @nox.session
 def jobs(session: nox.Session) -> None:
     """Run the jobs on running units of both kinds, and what may happen to the unit in them."""
-    session.install("-e", ".[emulator]", *TEST_TOOLS, *PEERS)
+    _install(session, "-e", ".[emulator]", *TEST_TOOLS, *PEERS)
     session.run("pytest", *SHARED_OUT, "-m", "job", "tests/bench", *session.posargs)
 
 
@@ -92,7 +101,7 @@ def job_faults(session: nox.Session) -> None:
     Runs that are killed are among it. About 30 minutes on two cores; one job alone:
     `nox -s job_faults -- -k upgrade`.
     """
-    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    _install(session, "-e", ".[emulator]", *TEST_TOOLS)
     session.run("pytest", "-v", *SHARED_OUT, "tests/bench/every_job_fault.py", *session.posargs)
 
 
@@ -102,7 +111,7 @@ def fuzz(session: nox.Session) -> None:
 
     Seconds for the second part: `nox -s fuzz -- 600`. What it finds becomes a named test.
     """
-    session.install("-e", ".[emulator]", *TEST_TOOLS)
+    _install(session, "-e", ".[emulator]", *TEST_TOOLS)
     many = ["--hypothesis-profile=fuzz", "--timeout=3600"]
     session.run("pytest", "-n", "2", "tests/unit", "-k", "any_input or untrusted or restorable", *many)
     session.run("python", "-m", "pip", "install", "-q", "atheris", success_codes=[0, 1], silent=True)
@@ -116,7 +125,7 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Measure the figures that the project promises, against their peers, in one run."""
-    session.install("-e", ".[emulator]")
+    _install(session, "-e", ".[emulator]")
     session.run("python", "benchmarks/calibration_accuracy.py", "--ports", "1000", "--benches", "4")
     session.run("python", "benchmarks/journal_cost.py")
     session.run("python", "benchmarks/chain_of_records.py", "--runs", "10000")
@@ -128,10 +137,10 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel and run the command from it, away from the checkout."""
-    session.install("build")
+    _install(session, "build")
     session.run("python", "-m", "build", "--wheel", "--outdir", "dist", ".")
     newest = max(Path("dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    session.install(f"{newest}[emulator]")
+    _install(session, f"{newest}[emulator]")
     folder = session.create_tmp()
     shutil.copyfile("station.yaml", f"{folder}/station.yaml")
     session.chdir(folder)
