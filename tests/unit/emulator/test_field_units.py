@@ -88,7 +88,9 @@ def upload(unit: VmUnit, folder: str, digest: str) -> bytes:
 
 
 def split_v(unit: VmUnit) -> list[float]:
-    stats = unit.get("/get_stats")
+    deadline = time.monotonic() + 10.0
+    while min((stats := unit.get("/get_stats"))[f"CT{port}"]["VRMS"] for port in range(1, 7)) < 100:
+        assert time.monotonic() < deadline, stats  # the chips have no window yet
     return [stats[f"CT{port}"]["VRMS"] - stats["CT1" if port < 4 else "CT4"]["VRMS"] for port in (2, 3, 5, 6)]
 
 

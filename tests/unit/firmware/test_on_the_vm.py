@@ -177,12 +177,12 @@ def test_enough_heap_is_free_in_steady_state(unit):
 
 def test_many_requests_leave_the_heap_as_it_was(unit):
     unit.get("/get_stats")
-    before = unit.get("/get_sys_stats")["RAM_FREE_BYTES"]
+    before = unit.free_heap_bytes()
     for _ in range(40):
         unit.get("/get_stats")
         unit.get_status("/no_such_path")
         unit.exchange(upload("/note.txt", b"x" * 3000))
-    assert unit.get("/get_sys_stats")["RAM_FREE_BYTES"] > before - 2048
+    assert unit.free_heap_bytes() > before - 2048
 
 
 # ---- REST ----

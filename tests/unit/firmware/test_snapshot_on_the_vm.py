@@ -105,12 +105,12 @@ def test_a_listing_that_breaks_off_is_no_json(tmp_path):
 
 def test_snapshots_and_hashes_leave_the_heap_as_it_was(unit):
     snapshot(unit)
-    before = unit.get("/get_sys_stats")["RAM_FREE_BYTES"]
+    before = unit.free_heap_bytes()
     for _ in range(10):
         snapshot(unit)
         unit.get("/get_hash?file=/main.py")
         unit.get("/get_app_state")
         unit.get("/wifi_scan")
-    after = unit.get("/get_sys_stats")["RAM_FREE_BYTES"]
+    after = unit.free_heap_bytes()
     assert after > before - 2048
     assert after >= FREE_HEAP_BYTES

@@ -238,6 +238,10 @@ class VmUnit:
             time.sleep(0.01)
         raise AssertionError(f"no {text!r} in:\n{self.console}")
 
+    def free_heap_bytes(self) -> int:
+        """Return what is free of the heap when least is under way: the most that five answers say."""
+        return max(self.get("/get_sys_stats")["RAM_FREE_BYTES"] for _ in range(5))
+
     def wait_reset(self, reason: str, timeout_s: float = 30.0) -> None:
         """Wait until the chip was reset in that way."""
         deadline = time.monotonic() + timeout_s
