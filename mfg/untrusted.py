@@ -13,6 +13,7 @@ import re
 import reprlib
 import stat
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def parse_json(data: bytes | str) -> Any:
         )
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    _refuse_depth_and_halves(value)
+    _refuse_depth(value)
+    if "\\u" in text or not text.isascii():  # else no text in it holds a half, and a record has thousands
+        _refuse_halves(value)
     return value
 
 
@@ -95,7 +98,8 @@ def parse_toml(data: bytes) -> dict[str, Any]:
         raise ValueError(printable(str(error))) from error
     except ValueError as error:  # what int() says of thousands of digits
         raise ValueError("it holds a number of too many digits") from error
-    _refuse_depth_and_halves(table)
+    _refuse_depth(table)
+    _refuse_halves(table)
     return table
 
 
@@ -141,11 +145,11 @@ _QUOTER = _Quoter()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise ValueError(f"key {quoted(name)} is there twice")
-        values[name] = value
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        counts = Counter(name for name, _value in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
+        raise ValueError(f"key {quoted(twice)} is there twice")
     return values
 
 
@@ -170,18 +174,31 @@ def _few_digits(text: str) -> str:
     return text
 
 
-def _refuse_depth_and_halves(value: Any) -> None:
-    """Refuse what is nested too deeply for others to walk through, and texts that no file can hold."""
-    left = [(value, 0)]
+def _refuse_depth(value: Any) -> None:
+    """Refuse what is nested too deeply for others to walk through."""
+    level = [value]
+    for _depth in range(DEPTH_LIMIT + 1):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValueError("it is nested too deeply")
+
+
+def _refuse_halves(value: Any) -> None:
+    """Refuse texts that no file can hold; the value is not nested too deeply."""
+    left = [value]
     while left:
-        item, depth = left.pop()
-        if depth > DEPTH_LIMIT:
-            raise ValueError("it is nested too deeply")
+        item = left.pop()
         if isinstance(item, str):
             if _HALF_A_CHARACTER.search(item):
                 raise ValueError(f"the text {quoted(item)} holds half a character")
         elif isinstance(item, dict):
-            left += [(name, depth) for name in item]
-            left += [(inner, depth + 1) for inner in item.values()]
+            left += [*item, *item.values()]
         elif isinstance(item, list):
-            left += [(inner, depth + 1) for inner in item]
+            left += item

@@ -31,7 +31,9 @@ def wrong(where: str, value: object, allowed: str) -> StationError:
 
 def is_text(value: Any, where: str) -> None:
     """Refuse what is no text, or one with lone surrogates."""
-    if not isinstance(value, str) or not (value.isascii() or _SURROGATE.search(value) is None):
+    if isinstance(value, str) and value.isascii():
+        return
+    if not isinstance(value, str) or _SURROGATE.search(value) is not None:
         raise wrong(where, value, "a text of Unicode characters")
 
 
@@ -49,6 +51,8 @@ def is_integer(value: Any, where: str) -> None:
 
 def is_number(value: Any, where: str) -> None:
     """Refuse what is no finite number."""
+    if type(value) is float and math.isfinite(value):
+        return
     if isinstance(value, int):
         is_integer(value, where)
     elif not isinstance(value, float) or not math.isfinite(value):

@@ -237,10 +237,11 @@ def _limits(validators: Sequence[Any]) -> tuple[float | int | None, float | int 
     expected: Value = None
     for validator in validators:
         if isinstance(validator, htf_validators.RangeValidatorBase):
-            if isinstance(validator.minimum, bool):  # `equals(True)` is a range for OpenHTF
-                expected = validator.minimum
+            minimum = validator.minimum
+            if isinstance(minimum, bool):  # `equals(True)` is a range for OpenHTF
+                expected = minimum
                 continue
-            low = _bound(validator.minimum) if low is None else low
+            low = _bound(minimum) if low is None else low
             high = _bound(validator.maximum) if high is None else high
         elif isinstance(validator, htf_validators.RegexMatcher) and expected is None:
             expected = _expected_text(validator.regex)

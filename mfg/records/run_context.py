@@ -154,6 +154,8 @@ def clean_text(text: object) -> str:
     shown = str(text)
     if len(shown) > MAX_TEXT:
         shown = f"{shown[:MAX_TEXT]} … ({len(shown)} characters)"
+    if shown.isascii() and "\0" not in shown:  # most are, and a record has thousands
+        return shown
     return shown.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
