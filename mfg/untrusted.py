@@ -15,13 +15,14 @@ import stat
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 SETTINGS_LIMIT_BYTES = 256 * 1024  # of a file that a person writes; the largest of ours has an eighth of it
 DEPTH_LIMIT = 32  # how deep objects and lists may be nested; no unit, record or file of ours passes 10
 DIGITS_LIMIT = 100
 QUOTE_CHARACTERS = 80
 
+_NESTING = frozenset({dict, list})  # what JSON and TOML are read as
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -158,35 +159,32 @@ def _refuse_constant(name: str) -> float:
 
 
 def _finite(text: str) -> float:
-    value = float(_few_digits(text))
-    if not math.isfinite(value):
-        raise ValueError(f"the number {text[:20]} is too large")
-    return value
+    value = float(text) if len(text) <= DIGITS_LIMIT else _refuse_digits(text)
+    if math.isfinite(value):
+        return value
+    raise ValueError(f"the number {text[:20]} is too large")
 
 
 def _whole(text: str) -> int:
-    return int(_few_digits(text))
+    return int(text) if len(text) <= DIGITS_LIMIT else _refuse_digits(text)
 
 
-def _few_digits(text: str) -> str:
-    if len(text) > DIGITS_LIMIT:
-        raise ValueError(f"a number has {len(text)} digits")
-    return text
+def _refuse_digits(text: str) -> NoReturn:
+    raise ValueError(f"a number has {len(text)} digits")
 
 
 def _refuse_depth(value: Any) -> None:
     """Refuse what is nested too deeply for others to walk through."""
-    level = [value]
+    level = [value] if type(value) in _NESTING else []
     for _depth in range(DEPTH_LIMIT + 1):
+        if not level:
+            return
         level = [
             inner
             for item in level
-            if isinstance(item, (dict, list))
-            for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, (dict, list))
+            for inner in (item.values() if type(item) is dict else item)
+            if type(inner) in _NESTING
         ]
-        if not level:
-            return
     raise ValueError("it is nested too deeply")
 
 
