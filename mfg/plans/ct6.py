@@ -37,6 +37,7 @@ def ct6_plan(
     bind_plugs: BindPlugs,
     points: Sequence[str] = POINTS,
     one_ct: bool = False,
+    soak_s: float = 0.0,
 ) -> Plan:
     """Build the plan of one run; the numbers are the test cases of the work instruction.
 
@@ -46,8 +47,9 @@ def ct6_plan(
         bind_plugs: Puts the slot's plugs into a phase.
         points: Names of the load points that the bench can set.
         one_ct: Whether the bench takes one CT at a time, which the operator moves.
+        soak_s: How long a unit runs before its dwell, in s.
     """
-    build = PlanBuilder(limits, mode, bind_plugs, points, one_ct)
+    build = PlanBuilder(limits, mode, bind_plugs, points, one_ct, soak_s)
     nodes = _full(build, mode) if mode.job == FULL else JOB_NODES[mode.job](build)
     return Plan(
         "CT6",

@@ -84,7 +84,7 @@ def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
     identify = build.case(1950, identify_running_unit)
     voltage = (
         build.case(2100, check_calibration),
-        build.case(12110, adjust_voltage),
+        build.case_after_soak(12110, adjust_voltage),
         build.case(12210, verify_voltage),
         build.case(12310, verify_stored_voltage),
         *line_frequency_nodes(build),

@@ -52,7 +52,7 @@ def calibration_nodes(build: PlanBuilder) -> list[Any]:
             main=[
                 build.case(11900, prepare_load),
                 build.case_by_ports(12000, identify_ports),
-                build.case(12100, adjust_registers),
+                build.case_after_soak(12100, adjust_registers),
                 build.case_by_ports(12200, verify_points),
                 build.case_by_ports(12300, verify_stored),
                 *line_frequency_nodes(build),

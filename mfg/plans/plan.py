@@ -27,6 +27,7 @@ class PlanBuilder:
     bind_plugs: BindPlugs
     points: Sequence[str] = POINTS
     one_ct: bool = False  # at a time on the conductor
+    soak_s: float = 0.0  # how long a unit runs before its dwell
     cases: dict[str, int] = field(default_factory=dict)
     teardowns: list[str] = field(default_factory=list)
     evaluated: dict[str, list[str]] = field(default_factory=dict)
@@ -53,6 +54,11 @@ class PlanBuilder:
             each_s = (phase.options.timeout_s or 0.0) + self.limits.deadline_s("operator_s")
             phase = htf.PhaseOptions(timeout_s=each_s * (len(self.mode.ports) + MOST_BACK))(phase)
         return self.case(number, phase)
+
+    def case_after_soak(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
+        """Bind a phase that first waits until the unit has run for the soak time, beside its own timeout."""
+        timeout_s = (phase.options.timeout_s or 0.0) + self.soak_s
+        return self.case(number, htf.PhaseOptions(timeout_s=timeout_s)(phase))
 
     def teardown(self, number: int, phase: htf.PhaseDescriptor) -> htf.PhaseDescriptor:
         """Bind a phase that makes the bench safe; its failure is the fixture's, never the unit's."""

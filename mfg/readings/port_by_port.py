@@ -14,14 +14,13 @@ from mfg.fixtures.plugs import PowerSwitchPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.load_points import LoadBench, switch_off_measured
 from mfg.readings.notes import note_dwell
-from mfg.readings.operating_state import note_state, operating_state
+from mfg.readings.operating_state import note_state, operating_state, soak
 from mfg.readings.paired import Dwell, read_unpaired
 from mfg.readings.settling import OnPoll
 from mfg.readings.window_sources import window_source
 from mfg.untrusted import quoted
 
 ZERO_WINDOWS = 3
-SOAK_POLL_S = 1.0
 BACK = "b"
 MOST_BACK = 6  # times in one round
 PUT_CT = (
@@ -63,11 +62,8 @@ def take_for_adjustment(
     """
     clock, station = bench.clock, bench.station
     note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
-    soaked = clock.deadline(station.conductor.soak_s - api.uptime_s())
-    while not soaked.expired():
-        feed(0)
-        clock.sleep_s(min(soaked.remaining_s(), SOAK_POLL_S))
-    sheet.soak_s = sheet.soak_s or api.uptime_s()  # of the port that is taken first
+    run_s = soak(api, clock, station.conductor.soak_s, feed)
+    sheet.soak_s = sheet.soak_s or run_s  # of the port that is taken first
     source = window_source(api, clock, sheet.features, clock.now_s())
     found = read_unpaired(source, clock, ZERO_WINDOWS, sheet.deadline_s("dwell_s"))
     zeros_a = {port: mean([current_a for current_a, _active_w in values]) for port, values in found.items()}

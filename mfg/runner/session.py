@@ -174,8 +174,10 @@ class UnitRun:
     def _plan(self) -> Plan:
         points = [point.name for point in self._station.load_points]
         bind = plug_binder(self._context, self._sheet, self._front_end)
-        one_ct = self._station.conductor.one_at_a_time
-        return ct6_plan(self._limits, self._request.mode, bind, points, one_ct)
+        conductor = self._station.conductor
+        return ct6_plan(
+            self._limits, self._request.mode, bind, points, conductor.one_at_a_time, conductor.soak_s
+        )
 
     def _claim_mac(self, mac: str) -> None:
         with RecordIndex(self._station.records_folder) as index:

@@ -189,6 +189,17 @@ class TestThePlan:
             for name in longer:
                 assert times[name] == takes * (usual[name] + LIMITS.deadline_s("operator_s")) <= 6240
 
+    @pytest.mark.parametrize(
+        ("mode", "waits"),
+        [(Mode(), "adjust_registers"), (Mode(job=VOLTAGE_CAL_ONLY, address="10.0.0.2"), "adjust_voltage")],
+        ids=["all", "voltage alone"],
+    )
+    def test_gives_the_phase_that_waits_for_a_warm_unit_the_time_for_it_and_no_other(self, mode, waits):
+        usual = {phase.name: phase.options.timeout_s for phase in phases_of(plan_for(mode))}
+        warm = ct6_plan(LIMITS, mode, unbound, soak_s=1800.0)
+        longer = {phase.name: phase.options.timeout_s for phase in phases_of(warm)}
+        assert longer == usual | {waits: usual[waits] + 1800.0}
+
     def test_needs_an_uncertainty_for_every_value_that_a_rule_judges(self):
         evaluated = expectation_of(FULL).evaluated
         assert {phase for phase, names in evaluated.items() if names} == {"verify_points", "verify_stored"}
