@@ -132,7 +132,7 @@ class VmProcess:
     def _stop(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
         for _ in range(STOP_POLLS):
-            if self._status("State", "state").strip().upper().startswith("T"):
+            if self._status("State", "state").strip().upper()[:1] in ("T", "Z", ""):  # or it has ended
                 return
             time.sleep(STOP_POLL_WALL_S)
 

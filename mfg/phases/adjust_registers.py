@@ -76,7 +76,6 @@ def adjust_registers(
     _check_bundle(dwell, station, sheet)
     old = unit.api.config()
     solved = _solve(test, sheet, dwell, old, zeros_a, station)
-    sheet.old_settings = {key: old.word(key) for key in solved.values} | sheet.old_settings
     sheet.adjusted = solved.values
     test.measurements["registers_read_back"] = _write(unit.api, sheet, solved)
     require_no_restart(sheet, unit.api, clock)

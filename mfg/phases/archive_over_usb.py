@@ -14,6 +14,7 @@ from mfg.readings.stored import used_files, wholeness
 from mfg.readings.supply_cycle import VERSION_LINE, at_prompt
 from mfg.readings.unit_files import FILE_LIMIT_BYTES
 from mfg.records.factory_file import (
+    ARCHIVE,
     CALIBRATION_NAME,
     FACTORY_NAME,
     MACHINE_NAME,
@@ -65,8 +66,8 @@ def archive_over_usb(
     sheet.claim_mac(held.mac)
     old = {name: held.files[name] for name in used_files(sheet.features) if name in held.files}
     for name, content in old.items():
-        sheet.keep(f"archive_{name}", content)
-    sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(object_of(machine)))
+        sheet.keep(f"{ARCHIVE}{name}", content)
+    sheet.keep(f"{ARCHIVE}{MACHINE_NAME}", masked_machine_config(object_of(machine)))
     sheet.old_files = old
     test.measurements["firmware_version"] = sheet.firmware_version
     test.measurements["mac"] = held.mac

@@ -19,6 +19,7 @@ from mfg.fixtures.prompt_state import (
 from mfg.readings.identity import take_identity
 from mfg.readings.start_up import await_start
 from mfg.readings.unit_files import held_files
+from mfg.records.factory_file import ARCHIVE
 from mfg.records.journal import COPY, SNAPSHOT_FILE
 from mfg.records.run_folder import sha256_hex
 
@@ -57,7 +58,7 @@ def archive_returned_unit(test: htf.TestApi, traveller: TravellerPlug, port: Uni
     entries = [[path, *(astuple(proof) if proof else (0, ""))] for path, proof in sheet.came_with.items()]
     listed = sheet.keep(SNAPSHOT_FILE, (json.dumps(entries, indent=1) + "\n").encode())
     for name, content in kept.items():
-        sheet.keep(f"archive_{name}", content)
+        sheet.keep(f"{ARCHIVE}{name}", content)
     test.measurements["files"] = sum(proof is not None for proof in sheet.came_with.values())
     test.measurements["snapshot_sha256"] = sha256_hex(listed)
     await_start(sheet, port)

@@ -7,7 +7,7 @@ import openhtf as htf
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
 from mfg.readings.stored import stored_files, wholeness
 from mfg.readings.unit_state import calibration_of
-from mfg.records.factory_file import FACTORY_NAME, MACHINE_NAME, masked_machine_config
+from mfg.records.factory_file import ARCHIVE, FACTORY_NAME, MACHINE_NAME, masked_machine_config
 
 
 @htf.PhaseOptions(timeout_s=120)
@@ -21,10 +21,10 @@ def archive_running_unit(test: htf.TestApi, traveller: TravellerPlug, unit: Unit
     sheet = traveller.sheet
     held = stored_files(unit.api, sheet.features)
     for name, content in held.items():
-        sheet.keep(f"archive_{name}", content)
+        sheet.keep(f"{ARCHIVE}{name}", content)
     sheet.old_files = held
     configuration = unit.api.config()
-    sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(configuration))
+    sheet.keep(f"{ARCHIVE}{MACHINE_NAME}", masked_machine_config(configuration))
     if FACTORY_NAME not in held:  # nothing lies over what the run writes into the configuration
         words = calibration_of(configuration, sheet.features)
         sheet.old_settings = {**words, "LINE_FREQ_HZ": configuration.word("LINE_FREQ_HZ")}

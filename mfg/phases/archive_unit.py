@@ -10,6 +10,7 @@ from mfg.fixtures.plugs import DrivePlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.unit_files import held_files
 from mfg.records.factory_file import (
+    ARCHIVE,
     CALIBRATION_NAME,
     FACTORY_NAME,
     MACHINE_NAME,
@@ -49,7 +50,7 @@ def archive_unit(
         # A unit without a working REPL has nothing that could be kept; erasing it is what mends it.
         test.logger.warning("the unit's files could not be read: %s", error)
     for name, content in kept.items():
-        sheet.keep(f"archive_{name}", content)
+        sheet.keep(f"{ARCHIVE}{name}", content)
     state = _state(test, kept)
     test.measurements["unit_state"] = state
     test.measurements["kept_files"] = len(kept)

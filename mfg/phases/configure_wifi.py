@@ -12,13 +12,12 @@ from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.own_label import require_own_label
-from mfg.readings.unit_files import FACTORY_FILE, FILE_LIMIT_BYTES
-from mfg.records.factory_file import MACHINE_NAME, masked_machine_config
+from mfg.readings.unit_files import FACTORY_FILE, FILE_LIMIT_BYTES, MACHINE_FILE
+from mfg.records.factory_file import ARCHIVE, MACHINE_NAME, masked_machine_config
 from mfg.records.journal import WRITE_WIFI
 from mfg.records.unit_after import NEW, unit_after
 from mfg.untrusted import parse_json
 
-MACHINE_FILE = f"/{MACHINE_NAME}"
 ADDRESS_LINE = r", IP Address=(\d{1,3}(?:\.\d{1,3}){3})"
 
 
@@ -40,7 +39,7 @@ def configure_wifi(test: htf.TestApi, traveller: TravellerPlug, port: UnitPortPl
         require_own_label(sheet, factory, old)
         sheet.old_machine = old
         if sheet.came_with is None:  # a returned unit has been archived
-            sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(before))
+            sheet.keep(f"{ARCHIVE}{MACHINE_NAME}", masked_machine_config(before))
         after = {**before, "WIFI": {**_object(before.get("WIFI")), **_network(sheet)}}
         sheet.about_to(WRITE_WIFI)
         repl.write_file(MACHINE_FILE, json.dumps(after).encode())

@@ -10,9 +10,8 @@ from mfg.calibration.windows import check_reach
 from mfg.errors import FixtureError
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug
-from mfg.readings.load_points import require_believable
+from mfg.readings.load_points import OFF_A, require_believable
 
-OFF_A = 0.010
 CLOSE_JIG = "Put the CTs of the unit in slot {slot} around the bundle and close the jig."
 
 

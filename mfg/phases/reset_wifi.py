@@ -5,7 +5,7 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.fixtures.plugs import TravellerPlug, UnitApiPlug
-from mfg.records.factory_file import MACHINE_NAME, masked_machine_config
+from mfg.records.factory_file import ARCHIVE, MACHINE_NAME, masked_machine_config
 from mfg.records.journal import RESET_WIFI
 from mfg.records.unit_after import NEW, unit_after
 
@@ -20,7 +20,7 @@ def reset_wifi(test: htf.TestApi, traveller: TravellerPlug, unit: UnitApiPlug) -
     sheet = traveller.sheet
     before = unit.api.config()
     sheet.old_machine = unit.api.get_file(f"/{MACHINE_NAME}").encode()
-    sheet.keep(f"archive_{MACHINE_NAME}", masked_machine_config(before))
+    sheet.keep(f"{ARCHIVE}{MACHINE_NAME}", masked_machine_config(before))
     sheet.about_to(RESET_WIFI)
     unit.api.reset_wifi()
     after = unit.api.config()

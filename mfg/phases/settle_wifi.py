@@ -12,12 +12,9 @@ from mfg.fixtures.micropython_repl import MicroPythonRepl
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitPortPlug
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.supply_cycle import at_prompt
-from mfg.readings.unit_files import FILE_LIMIT_BYTES
-from mfg.records.factory_file import MACHINE_NAME
+from mfg.readings.unit_files import FILE_LIMIT_BYTES, MACHINE_FILE
 from mfg.records.unit_after import BETWEEN, NEW, OLD, unit_after
 from mfg.untrusted import parse_json
-
-MACHINE_FILE = f"/{MACHINE_NAME}"
 
 
 @htf.PhaseOptions(timeout_s=180)

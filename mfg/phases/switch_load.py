@@ -5,9 +5,7 @@ from __future__ import annotations
 import openhtf as htf
 
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug
-
-OFF_TIMEOUT_S = 5.0
-OFF_A = 0.010
+from mfg.readings.load_points import OFF_A, OFF_TIMEOUT_S
 
 
 @htf.PhaseOptions(timeout_s=60)

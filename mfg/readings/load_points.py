@@ -156,7 +156,8 @@ def switch_off_measured(switch: PowerSwitch, channels: Sequence[int], clock: Ben
     """Switch conductors off, and measure that they are.
 
     Raises:
-        FixtureError: Current still flows; names it. StationError: The switch does not answer.
+        FixtureError: Current still flows; names how much, and where it was measured.
+        StationError: The switch does not answer.
     """
     for channel in channels:
         switch.off(channel)
@@ -166,8 +167,9 @@ def switch_off_measured(switch: PowerSwitch, channels: Sequence[int], clock: Ben
 
     if not clock.wait_until(lambda: highest_a() < OFF_A, OFF_TIMEOUT_S):
         raise FixtureError(
-            f"The load still draws {highest_a():.2f} A {OFF_TIMEOUT_S:g} s after it was switched off.",
-            "Switch the bench off at the mains: the load's contact may be welded.",
+            f"The load still draws {highest_a():.2f} A {OFF_TIMEOUT_S:g} s after it was switched off, by "
+            f"channel {' and '.join(map(str, channels))} of the power switch.",
+            "Switch the bench off at the mains: a contact may be welded.",
         )
 
 

@@ -31,6 +31,7 @@ CALIBRATION_KEYS = (
 )
 FACTORY_HASH_KEY = "FACTORY_SHA256"  # of calibration.cfg
 FACTORY_NAME, CALIBRATION_NAME, MACHINE_NAME = "factory.cfg", "calibration.cfg", "this.machine.cfg"
+ARCHIVE = "archive_"  # before these names in the run folder: what the unit held before the run
 
 REGISTER_MAX = 65535
 LINE_FREQUENCIES_HZ = (50, 60)

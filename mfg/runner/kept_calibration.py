@@ -8,7 +8,7 @@ from pathlib import Path
 from mfg.errors import StationError, UsageError
 from mfg.fixtures.traveller import StoredCalibration, no_calibration
 from mfg.plans.mode import CAL_ONLY, FULL, LATEST, SET_LABELS, UPGRADE_AND_CAL, VOLTAGE_CAL_ONLY, Mode
-from mfg.records.factory_file import CALIBRATION_NAME, FACTORY_NAME
+from mfg.records.factory_file import ARCHIVE, CALIBRATION_NAME, FACTORY_NAME
 from mfg.records.index import RecordIndex, RunRow
 from mfg.records.labels import parse_unit_label
 from mfg.records.outcomes import PASS
@@ -76,7 +76,7 @@ def _newest(
         hashes = {entry["name"]: entry["sha256"] for entry in record["attachments"]}
         if sha256 and hashes.get(FACTORY_NAME) != sha256:
             continue
-        began = hashes.get(f"archive_{FACTORY_NAME}", "")
+        began = hashes.get(f"{ARCHIVE}{FACTORY_NAME}", "")
         former = _former_serial(record)
         if job in WHOLE_JOBS or (began and _newest(index, emulated, former, row.started_utc, began)):
             return row

@@ -25,6 +25,7 @@ from mfg.phases.archive_running_unit import archive_running_unit
 from mfg.plans.ct6 import recovery_plan
 from mfg.records.chain import RecordChain
 from mfg.records.factory_file import (
+    ARCHIVE,
     CALIBRATION_KEYS,
     CALIBRATION_NAME,
     FACTORY_NAME,
@@ -65,7 +66,6 @@ from mfg.version import __version__
 AGAIN = "Start the unit again: its test begins from the beginning."
 # From then on it is known what a running unit had.
 ARCHIVED = (archive_running_unit.name, archive_over_usb.name)
-ARCHIVE = "archive_"  # before the names of what the run found on the unit
 CALIBRATION_FILES = (FACTORY_NAME, CALIBRATION_NAME)
 UNIT_FILES = (*CALIBRATION_FILES, MACHINE_NAME)
 # Of a unit without a factory file; with one, what lies below it in the configuration is not in force.

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench_station import FLASH, RUN_LIMIT_S, BenchStation, Ended
 from changed_firmware import copied_firmware
+from field_bench import HAND_HELD
 from job_faults import Case
 from job_strikes import JOBS, POLLED, SLOW
 from killed_run import Point, kill_at, open_journal
@@ -28,13 +29,6 @@ from mfg.records.index import RecordIndex
 from mfg.records.unit_after import NEW, unit_after_text
 
 PHASE_LINE = re.compile(r"^(\S) +\d+  ([a-z_ ]+?) +[\d.]+ s$")
-HAND_HELD = {
-    "maker": "Fluke",
-    "model": "87V",
-    "serial_number": "12345678",
-    "voltage_range_v": 600,
-    "current_range_a": 10,
-}
 RESTORED = "restored.cfg"
 OTHER_NETWORK = "old-network"
 UNCALIBRATED = {

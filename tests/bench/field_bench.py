@@ -10,6 +10,15 @@ from mfg.emulator.typical import typical_unit
 
 ADDRESS = ("-a", "10.0.0.2")
 KINDS = ("ours", "original")
+HAND_HELD = {
+    "maker": "Fluke",
+    "model": "87V",
+    "serial_number": "12345678",
+    "voltage_range_v": 600,
+    "current_range_a": 10,
+}
+WAIVED = ("--uncertainty-waived-by", "B. Person")
+SPLIT_V_PCT = 0.15  # an original's voltage offset of its own on four ports, which no calibration mends
 FACTORY, CALIBRATION, MACHINE = "/factory.cfg", "/calibration.cfg", "/this.machine.cfg"
 
 

@@ -11,8 +11,7 @@ import time
 
 import pytest
 from bench_station import BenchStation
-from field_bench import ADDRESS, FACTORY, field_station
-from test_references import HAND_HELD, SPLIT_V_PCT, WAIVED
+from field_bench import ADDRESS, FACTORY, HAND_HELD, SPLIT_V_PCT, WAIVED, field_station
 
 from mfg.emulator.operator import GOES_BACK, WRONG_CT
 from mfg.emulator.typical import typical_unit

@@ -7,22 +7,13 @@ import dataclasses
 
 import pytest
 from bench_station import BenchStation, quiet_ports
+from field_bench import ADDRESS, HAND_HELD, SPLIT_V_PCT, WAIVED
 
 from mfg.emulator.config import InstrumentsConfig
 from mfg.emulator.typical import typical_unit
 
 pytestmark = pytest.mark.job
 
-ADDRESS = ("-a", "10.0.0.2")
-HAND_HELD = {
-    "maker": "Fluke",
-    "model": "87V",
-    "serial_number": "12345678",
-    "voltage_range_v": 600,
-    "current_range_a": 10,
-}
-WAIVED = ("--uncertainty-waived-by", "B. Person")
-SPLIT_V_PCT = 0.15  # a voltage offset of its own on four ports, which no calibration mends
 FACTOR = 4
 SETTLED_WALL_S = 8.0 / FACTOR
 

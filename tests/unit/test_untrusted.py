@@ -55,6 +55,16 @@ def test_what_both_read_is_the_same_as_the_library_reads(data):
         assert value == json.loads(data.decode())
 
 
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_objects_and_lists_are_read_as_deep_as_the_limit_and_no_deeper(opens, closes):
+    def nested(levels: int) -> str:
+        return opens * levels + "1" + closes * levels
+
+    assert parse_json(nested(DEPTH_LIMIT)) == json.loads(nested(DEPTH_LIMIT))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json(nested(DEPTH_LIMIT + 1))
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
