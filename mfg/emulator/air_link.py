@@ -10,6 +10,7 @@ holds as the chip starts, the VM gets a port of its own, and every byte passes h
     wifi_lost_in_write     nothing gets through once the unit was told to write; of a file half arrives
     wifi_lost_in_readings  nothing gets through after half a dozen answers with readings
     reset_in_write         the chip is reset at that moment, once
+    reset_when_asked       the chip is reset, once, as it is asked how long it has been running
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ FAULTS = (
     "wifi_lost_in_write",
     "wifi_lost_in_readings",
     "reset_in_write",
+    "reset_when_asked",
 )
 WRITE_PATHS = (b"/save_factory_cfg", b"/reset_wifi_config")
 READING_PATHS = (b"/get_windows", b"/get_stats")
+UPTIME_PATH = b"/get_uptime"
 READINGS_UNTIL_LOST = 6
 UPLOAD = re.compile(rb"FILE \S+ \S+ (\d{1,6}) ")
 TAKEN_S = 0.2  # by then the unit has stored the half of an upload that arrived
@@ -115,6 +118,9 @@ class AirLink:
         from_unit, to_unit = await asyncio.open_connection(LOOPBACK, self.inner_port)
         try:
             request = await _request(reader)
+            if self._fault_on("reset_when_asked") and UPTIME_PATH in request and not self._was_reset:
+                self._reset_once()
+                return
             upload = UPLOAD.match(request)
             struck = self._strikes() and (upload or any(path in request for path in WRITE_PATHS))
             missing = int(upload[1]) // 2 if struck and upload else 0
@@ -148,8 +154,11 @@ class AirLink:
         if self._fault_on("wifi_lost_in_write"):
             self._wifi.lost = True
         else:
-            self._was_reset = True
-            self._reset()
+            self._reset_once()
+
+    def _reset_once(self) -> None:
+        self._was_reset = True
+        self._reset()
 
     async def _faulty(self, answer: asyncio.StreamReader) -> AsyncIterator[bytes]:
         whole = b""

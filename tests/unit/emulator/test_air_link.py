@@ -94,6 +94,14 @@ def test_a_chip_that_is_reset_in_a_write_gives_no_answer():
     assert resets == ["reset"]
 
 
+def test_a_chip_that_is_reset_when_asked_for_its_uptime_gives_no_answer():
+    resets = []
+    assert through("reset_when_asked", path=b"/get_stats", resets=resets)[0] == ANSWER
+    assert resets == []
+    assert through("reset_when_asked", path=b"/get_uptime", resets=resets)[0] == b""
+    assert resets == ["reset"]
+
+
 def test_a_link_is_lost_after_some_answers_with_readings():
     wifi = SimpleNamespace(lost=False)
     assert through("wifi_lost_in_readings", path=b"/get_stats", wifi=wifi)[0] == ANSWER
