@@ -27,7 +27,7 @@ import filelock
 from mfg.errors import StationError
 from mfg.records.journal import JOURNAL_FILE, JOURNAL_FOLDER
 from mfg.records.links import MAX_LINE_BYTES, START, Link, SignedHead, read_head, read_link, sign_head
-from mfg.records.record import Record
+from mfg.records.record import StoredRecord
 from mfg.records.run_folder import (
     CERTIFICATE_FILE,
     PRIVATE,
@@ -82,24 +82,24 @@ class RecordChain:
         self._key_folder = key_folder
         self._now = now
 
-    def append(self, record: Record, folder: Path, reason: str = "") -> Link:
+    def append(self, stored: StoredRecord, reason: str = "") -> Link:
         """Put a run on record: from here on it counts.
 
         Args:
-            record: What `record.json` holds.
-            folder: Its run folder. No file of it but a rendered page may change afterwards, nor the run's
-                journal, which may still be where it was written.
+            stored: As the run folder holds it. No file there but a rendered page may change afterwards, nor
+                the run's journal, which may still be where it was written.
             reason: Why this record takes the place of the one that the chain may hold of this run already.
 
         Returns:
             The run's line; it is on the disk and the head is signed.
 
         Raises:
-            StationError: The folder does not hold this record, the run is on record already and no reason
-                is given, the chain was changed by someone else, the key is missing, or the disk refuses.
-                The chain is as it was.
+            StationError: The folder does not hold this record any more, the run is on record already and no
+                reason is given, the chain was changed by someone else, the key is missing, or the disk
+                refuses. The chain is as it was.
         """
-        record_sha256, files = self._hashes(record, folder)
+        record = stored.record
+        files = self._hashes(stored)
         with self.locked():
             last, torn = self._tail()
             key = self._key(last)
@@ -116,7 +116,7 @@ class RecordChain:
                 serial_number=record["serial_number"],
                 outcome=record["outcome"],
                 folder=run_folder_name(record["serial_number"] or None, record["run_id"]),
-                record_sha256=record_sha256,
+                record_sha256=stored.sha256,
                 files=files,
                 supersedes=earlier.sequence if earlier else None,
                 reason=reason[:MAX_REASON] if earlier else "",
@@ -196,24 +196,24 @@ class RecordChain:
         finally:
             lock.release()
 
-    def _hashes(self, record: Record, folder: Path) -> tuple[str, dict[str, str]]:
-        """Return the hash of a run's record, and those of all files beside it that must not change."""
-        name = run_folder_name(record["serial_number"] or None, record["run_id"])
+    def _hashes(self, stored: StoredRecord) -> dict[str, str]:
+        """Return the hashes of all files beside a run's record that must not change."""
+        name = run_folder_name(stored.record["serial_number"] or None, stored.record["run_id"])
         try:
             files = folder_hashes(self.root, name)
-            stored = (self.root / name / RECORD_FILE).read_bytes()
         except OSError as error:
-            raise _unreadable(folder, error) from error
-        if json.loads(stored) != record or folder.resolve() != (self.root / name).resolve():
+            raise _unreadable(stored.folder, error) from error
+        same = stored.folder.resolve() == (self.root / name).resolve()
+        if files.pop(RECORD_FILE, "") != stored.sha256 or not same:
             raise StationError(
-                f"{folder} does not hold the record that is to be put on record.", "Check the disk."
+                f"{stored.folder} does not hold the record that is to be put on record.", "Check the disk."
             )
         odd = [name for name, sha256 in files.items() if not sha256]
         if odd:
             raise StationError(
-                f"{folder} holds what is no plain file: {', '.join(odd)}.", "Tell the engineer."
+                f"{stored.folder} holds what is no plain file: {', '.join(odd)}.", "Tell the engineer."
             )
-        return files.pop(RECORD_FILE), files
+        return files
 
     def _key(self, last: Link | None) -> StationKey:
         """Load the key; make it only for a chain that has not begun."""

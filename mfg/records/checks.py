@@ -158,17 +158,22 @@ def has_keys(keys: Mapping[str, Check], may: Mapping[str, Check] | None = None) 
         may: What it may hold besides; other keys are let through unseen.
     """
 
+    must = tuple(keys.items())
+    allowed = tuple((may or {}).items())
+
     def checked(value: Any, where: str) -> None:
         if not isinstance(value, dict):
             raise wrong(where, value, "an object")
         dotted = f"{where}." if where else ""
-        for key, check in keys.items():
-            if key not in value:
-                raise wrong(f"{dotted}{key}", None, "there")
-            check(value[key], f"{dotted}{key}")
-        for key, check in (may or {}).items():
+        for key, check in must:
+            try:
+                held = value[key]
+            except KeyError:
+                raise wrong(dotted + key, None, "there") from None
+            check(held, dotted + key)
+        for key, check in allowed:
             if key in value:
-                check(value[key], f"{dotted}{key}")
+                check(value[key], dotted + key)
 
     return checked
 

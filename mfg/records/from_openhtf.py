@@ -6,6 +6,7 @@ Importing `openhtf` parses `sys.argv`: whoever imports this module has blanked i
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import numbers
 import re
@@ -22,105 +23,116 @@ from openhtf.util import validators as htf_validators
 from mfg.errors import MfgError, StationError
 from mfg.records.checks import MAX_INTEGER
 from mfg.records.outcomes import ERROR, FAIL, INDETERMINATE, PASS, SKIP, UNSET, VERDICTS, worst
-from mfg.records.record import MeasurementEntry, PhaseEntry, PhaseError, Record, Value
-from mfg.records.run_context import RunContext, build_record, clean_text
+from mfg.records.record import MeasurementEntry, PhaseEntry, PhaseError, Value
+from mfg.records.run_context import clean_text
 from mfg.records.uncertainty import UncertaintyEntry
 
+Evaluations = Mapping[tuple[str, str], Mapping[str, Any]]
+
+_NUMBER = (int, float)
+_KINDS = (htf_validators.RangeValidatorBase, htf_validators.RegexMatcher, htf_validators.Equals)
 _SIGNS = {"pct": "%"}  # OpenHTF takes no percent sign in the text of a measurement
 
 
-def record_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> Record:
-    """Build our record of a run.
+class PhaseReader:
+    """Reads the phases of one test as they end, each once: journal and record hold the same entries.
 
-    Args:
-        test_record: As OpenHTF hands it to an output callback.
-        context: Everything else, the verdict of the guard included.
-
-    Returns:
-        A checked record; for its phases see `phases_from_openhtf`.
-
-    Raises:
-        StationError: A fact of the context does not fit a record, or an evaluation contradicts its value,
-            its limits or itself, or belongs to no measurement of the run.
+    A measured number that is not finite is stored as text and has failed, and so has its phase, whatever
+    OpenHTF thought. An evaluation, uncertainty with verdict by phase and measurement, can make an outcome
+    worse, never better; of a repeated phase the last try is the one that was evaluated.
     """
-    return build_record(phases_from_openhtf(test_record, context), context, own_view(test_record))
 
+    def __init__(self, clock_factor: float, cases: Mapping[str, int]) -> None:
+        """Prepare for a test that has not begun.
 
-def phases_from_openhtf(test_record: htf_record.TestRecord, context: RunContext) -> list[PhaseEntry]:
-    """Read the phases that have run.
+        Args:
+            clock_factor: Bench seconds per wall second; phases are timed with it.
+            cases: Case number by phase name.
+        """
+        self._clock_factor = clock_factor
+        self._cases = cases
+        self._read: dict[int, _Read] = {}  # by the phase's place in the test
 
-    Args:
-        test_record: Finished, or of a test that is running.
-        context: Its clock, cases and evaluations.
+    def ended(self, test_record: htf_record.TestRecord, evaluations: Evaluations) -> list[PhaseEntry]:
+        """Read the phases that have ended, or ended otherwise, since the last look."""
+        by_place = _by_place(test_record, evaluations)
+        entries = []
+        for place, phase in enumerate(test_record.phases):
+            known = self._read.get(place)
+            if phase.outcome is not None and (known is None or known.outcome is not phase.outcome):
+                entries.append(self._entry(test_record, place, by_place.get(place, {})))
+        return entries
 
-    Returns:
-        One entry per phase, in order. A measured number that is not finite is stored as text and has failed,
-        and so has its phase, whatever OpenHTF thought. An evaluation can make an outcome worse, never better.
-        Of a repeated phase the last try is the one that was evaluated.
+    def phases(self, test_record: htf_record.TestRecord, evaluations: Evaluations) -> list[PhaseEntry]:
+        """Return one entry per phase, in order; what has changed since it was read is read again.
 
-    Raises:
-        StationError: An evaluation belongs to no measurement of the run.
-    """
-    evaluated = _evaluated(test_record, context)
-    timing = PhaseTiming(test_record.start_time_millis, context.clock_factor, context.cases)
-    return [
-        phase_from_openhtf(phase, timing, evaluated.get(position, {}))
-        for position, phase in enumerate(test_record.phases)
-    ]
-
-
-def _evaluated(
-    test_record: htf_record.TestRecord, context: RunContext
-) -> dict[int, dict[str, Mapping[str, Any]]]:
-    """Sort the evaluations by the position of the phase they belong to: the last one of its name."""
-    last = {phase.name: position for position, phase in enumerate(test_record.phases)}
-    found: dict[int, dict[str, Mapping[str, Any]]] = {}
-    for (name, measurement), evaluation in context.evaluations.items():
-        position = last.get(name)
-        if position is None or measurement not in (test_record.phases[position].measurements or {}):
+        Raises:
+            StationError: An evaluation belongs to no measurement of the test.
+        """
+        by_place = _by_place(test_record, evaluations)
+        lost = evaluations.keys() - {
+            (test_record.phases[place].name, name) for place, held in by_place.items() for name in held
+        }
+        for phase, name in sorted(lost):
             raise StationError(
-                f"{name} has an uncertainty for {measurement}, which it does not measure.",
+                f"{phase} has an uncertainty for {name}, which it does not measure.",
                 "Tell the engineer; the unit is not judged.",
             )
-        found.setdefault(position, {})[measurement] = evaluation
-    return found
+        return [
+            self._entry(test_record, place, by_place.get(place, {}))
+            for place in range(len(test_record.phases))
+        ]
+
+    def _entry(
+        self, test_record: htf_record.TestRecord, place: int, evaluations: Mapping[str, Mapping[str, Any]]
+    ) -> PhaseEntry:
+        phase, known = test_record.phases[place], self._read.get(place)
+        if known is None or known.outcome is not phase.outcome or known.evaluations != evaluations:
+            entry = self._phase(phase, test_record.start_time_millis, evaluations)
+            known = self._read[place] = _Read(phase.outcome, dict(evaluations), entry)
+        return known.entry
+
+    def _phase(
+        self, phase: htf_record.PhaseRecord, start_ms: int, evaluations: Mapping[str, Mapping[str, Any]]
+    ) -> PhaseEntry:
+        measured = list((phase.measurements or {}).values())
+        entries = [_measurement(item, evaluations.get(item.name)) for item in measured]
+        outcome = phase.outcome.value if phase.outcome is not None else ERROR
+        if outcome == PASS:
+            outcome = _lowered(measured, entries)
+        begin_ms = max(phase.start_time_millis, start_ms)
+        end_ms = max(phase.end_time_millis or begin_ms, begin_ms)
+        return {
+            "case": self._cases.get(phase.name),
+            "name": phase.name,
+            "outcome": outcome,
+            "start_s": round((begin_ms - start_ms) / 1000 * self._clock_factor, 3),
+            "seconds": round((end_ms - begin_ms) / 1000 * self._clock_factor, 3),
+            "measurements": entries,
+            "error": _error(phase, outcome),
+        }
 
 
 @dataclass(frozen=True)
-class PhaseTiming:
-    """How a phase's times and case are read: start of the test, the clock's factor, cases by name."""
+class _Read:
+    """A phase as it was read, and what it was read from."""
 
-    start_ms: int
-    clock_factor: float
-    cases: Mapping[str, int]
+    outcome: htf_record.PhaseOutcome | None
+    evaluations: Mapping[str, Mapping[str, Any]]
+    entry: PhaseEntry
 
 
-def phase_from_openhtf(
-    phase: htf_record.PhaseRecord, timing: PhaseTiming, evaluations: Mapping[str, Mapping[str, Any]]
-) -> PhaseEntry:
-    """Read one phase that has ended.
-
-    Args:
-        phase: As OpenHTF keeps it.
-        timing: Of the test.
-        evaluations: Uncertainty with verdict by the measurement's name.
-    """
-    measured = list((phase.measurements or {}).values())
-    entries = [_measurement(item, evaluations.get(item.name)) for item in measured]
-    outcome = phase.outcome.value if phase.outcome is not None else ERROR
-    if outcome == PASS:
-        outcome = _lowered(measured, entries)
-    begin_ms = max(phase.start_time_millis, timing.start_ms)
-    end_ms = max(phase.end_time_millis or begin_ms, begin_ms)
-    return {
-        "case": timing.cases.get(phase.name),
-        "name": phase.name,
-        "outcome": outcome,
-        "start_s": round((begin_ms - timing.start_ms) / 1000 * timing.clock_factor, 3),
-        "seconds": round((end_ms - begin_ms) / 1000 * timing.clock_factor, 3),
-        "measurements": entries,
-        "error": _error(phase, outcome),
-    }
+def _by_place(
+    test_record: htf_record.TestRecord, evaluations: Evaluations
+) -> dict[int, dict[str, Mapping[str, Any]]]:
+    """Sort evaluations by the place of the phase they belong to: the last one of its name."""
+    last = {phase.name: place for place, phase in enumerate(test_record.phases)}
+    found: dict[int, dict[str, Mapping[str, Any]]] = {}
+    for (name, measurement), evaluation in evaluations.items():
+        place = last.get(name)
+        if place is not None and measurement in (test_record.phases[place].measurements or {}):
+            found.setdefault(place, {})[measurement] = evaluation
+    return found
 
 
 def _lowered(measured: Sequence[htf_measurements.Measurement], entries: Sequence[MeasurementEntry]) -> str:
@@ -168,7 +180,7 @@ def _measurement(
     measured: htf_measurements.Measurement, evaluation: Mapping[str, Any] | None = None
 ) -> MeasurementEntry:
     value, finite = _value(measured)
-    outcome = measured.outcome.value if measured.outcome.value in (PASS, FAIL) else UNSET
+    outcome = _outcome(measured.outcome)
     if value is None:
         outcome = UNSET
     elif not finite:
@@ -185,12 +197,22 @@ def _measurement(
         "limit_source": clean_text(measured.docstring or ""),
     }
     # A value that was not set or is no number has no uncertainty, and has not passed already.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if evaluation is not None and is_number and outcome != UNSET:
+    if evaluation is not None and outcome != UNSET and _is_number(value):
         entry["uncertainty"] = cast(UncertaintyEntry, copy.deepcopy(dict(evaluation)))
         if evaluation.get("verdict") in VERDICTS:
             entry["outcome"] = worst(outcome, evaluation["verdict"])
     return entry
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
+
+
+def _outcome(outcome: htf_measurements.Outcome) -> str:
+    """Return our word; one by one, because the text of an enumeration's member is slow to come by."""
+    if outcome is htf_measurements.Outcome.PASS:
+        return PASS
+    return FAIL if outcome is htf_measurements.Outcome.FAIL else UNSET
 
 
 def _value(measured: htf_measurements.Measurement) -> tuple[Value, bool]:
@@ -205,6 +227,8 @@ def _value(measured: htf_measurements.Measurement) -> tuple[Value, bool]:
 
 def _plain(value: object) -> tuple[Value, bool]:
     if type(value) is float and math.isfinite(value):  # most are, and the general way is slow
+        return value, True
+    if type(value) is int and -MAX_INTEGER <= value <= MAX_INTEGER:
         return value, True
     if value is None or isinstance(value, bool):
         return value, True
@@ -236,23 +260,32 @@ def _limits(validators: Sequence[Any]) -> tuple[float | int | None, float | int 
     high: float | int | None = None
     expected: Value = None
     for validator in validators:
-        if isinstance(validator, htf_validators.RangeValidatorBase):
+        kind = _kind(validator.__class__)
+        if kind is htf_validators.RangeValidatorBase:
             minimum = validator.minimum
             if isinstance(minimum, bool):  # `equals(True)` is a range for OpenHTF
                 expected = minimum
                 continue
             low = _bound(minimum) if low is None else low
             high = _bound(validator.maximum) if high is None else high
-        elif isinstance(validator, htf_validators.RegexMatcher) and expected is None:
+        elif kind is htf_validators.RegexMatcher and expected is None:
             expected = _expected_text(validator.regex)
-        elif isinstance(validator, htf_validators.Equals) and expected is None:
+        elif kind is htf_validators.Equals and expected is None:
             expected = _plain(validator.expected)[0]
     return low, high, expected
 
 
+@functools.cache
+def _kind(validator: type) -> type | None:
+    """Return which of the kinds that we read a class of validators is, None for another one."""
+    return next((kind for kind in _KINDS if issubclass(validator, kind)), None)
+
+
 def _bound(bound: object) -> float | int | None:
+    if bound is None:
+        return None
     value, finite = _plain(bound)
-    return value if finite and isinstance(value, int | float) else None
+    return value if finite and isinstance(value, _NUMBER) else None
 
 
 def _expected_text(regex: str) -> str:
@@ -291,12 +324,8 @@ def _own_phase(phase: htf_record.PhaseRecord) -> dict[str, Any]:
         "result": clean_text(phase.result.phase_result) if phase.result is not None else None,
         "start_time_millis": phase.start_time_millis,
         "end_time_millis": phase.end_time_millis,
-        "measurements": [
-            {
-                "name": measured.name,
-                "outcome": measured.outcome.value,
-                "validators": [clean_text(validator) for validator in measured.validators],
-            }
+        "measurements": {
+            measured.name: f"{measured.outcome.value}: {'; '.join(map(clean_text, measured.validators))}"
             for measured in (phase.measurements or {}).values()
-        ],
+        },
     }

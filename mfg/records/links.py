@@ -7,6 +7,7 @@ of what it says; a reader refuses a line that is written in another way.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -89,12 +90,12 @@ class Link:
     key: str
     previous: str
 
-    @property
+    @functools.cached_property
     def line(self) -> bytes:
         """The line as it stands in the file, without its end."""
         return _canonical(dataclasses.asdict(self))
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         """The SHA-256 of the line: the head of the chain when this is its last."""
         return sha256_hex(self.line)

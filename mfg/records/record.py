@@ -45,7 +45,7 @@ from mfg.records.outcomes import PASS as PASS
 from mfg.records.outcomes import PHASE_OUTCOMES as PHASE_OUTCOMES
 from mfg.records.outcomes import SKIP as SKIP
 from mfg.records.outcomes import UNSET as UNSET
-from mfg.records.run_folder import PUBLIC, RECORD_FILE, RunFolder, write_atomic
+from mfg.records.run_folder import PUBLIC, RECORD_FILE, RunFolder, sha256_hex, write_atomic
 from mfg.records.uncertainty import UncertaintyEntry, check_uncertainty
 from mfg.records.unit_after import UnitAfter, is_unit_after
 from mfg.untrusted import parse_json, read_bounded
@@ -424,8 +424,17 @@ def write_record(folder: RunFolder, record: Record) -> Path:
     return path
 
 
-def load_record(folder: Path) -> Record:
-    """Load the record of a run folder.
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record as its run folder holds it, with the hash of its file."""
+
+    record: Record
+    folder: Path
+    sha256: str
+
+
+def load_stored(folder: Path) -> StoredRecord:
+    """Load the record of a run folder, with the SHA-256 of the bytes that it was read from.
 
     Raises:
         StationError: There is none, it cannot be read, or it is not a record.
@@ -439,7 +448,16 @@ def load_record(folder: Path) -> Record:
         raise StationError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise StationError(f"{path}: {error}.", "Keep the file and tell the engineer.") from error
-    return record_from_json(data, str(path))
+    return StoredRecord(record_from_json(data, str(path)), folder, sha256_hex(data))
+
+
+def load_record(folder: Path) -> Record:
+    """Load the record of a run folder.
+
+    Raises:
+        StationError: There is none, it cannot be read, or it is not a record.
+    """
+    return load_stored(folder).record
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,9 @@ class RunContext:
         run_id: From `new_run_id`.
         started_utc, ended_utc: With time zone.
         bench_seconds, wall_seconds: Length of the run.
-        clock_factor: Bench seconds per wall second; phases are timed with it.
-        cases: Case number by phase name (1000, 2000, …).
         old_gains: Gain in force while `before_pct` was taken, by channel (`CT1`, `CS4`, …).
         attachments: Files already written into the run folder.
         adjustments: Per channel; None gathers them from the measurements.
-        evaluations: Uncertainty of a measured value with its verdict, by phase and measurement.
         calibration: What the calibration rests on, None in a run without one.
         promise: What the record must hold for a PASS, and what ended the run; None where it is not known.
         interruption: Where a run stood that was killed, None in any other.
@@ -75,13 +72,10 @@ class RunContext:
     outcome_reasons: Sequence[str] = ("The run ended without a verdict.",)
     next_action: str = "Run the unit again."
     retest: bool = False
-    clock_factor: float = 1.0
-    cases: Mapping[str, int] = field(default_factory=dict)
     old_gains: Mapping[str, int] = field(default_factory=dict)
     attachments: Sequence[StoredFile] = ()
     adjustments: Sequence[AdjustmentEntry] | None = None
     log_file: str = ""
-    evaluations: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     promise: PromiseFacts | None = None
     interruption: InterruptionFacts | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import openhtf as htf
 
@@ -21,15 +21,10 @@ def expectation_of(plan: Plan, left_out: Collection[tuple[str, str]] = ()) -> Ex
     phases = htf.PhaseSequence(tuple(plan.nodes)).all_phases()
     allowed = {(phase, name) for phase, name in left_out if name in plan.optional.get(phase, ())}
     declared = {
-        phase.name: [
-            measured.name for measured in phase.measurements if (phase.name, measured.name) not in allowed
-        ]
+        phase.name: _kept(phase.name, [measured.name for measured in phase.measurements], allowed)
         for phase in phases
     }
-    evaluated = {
-        phase: [name for name in names if (phase, name) not in allowed]
-        for phase, names in plan.evaluated.items()
-    }
+    evaluated = {phase: _kept(phase, names, allowed) for phase, names in plan.evaluated.items()}
     guarded: dict[str, Sequence[str]] = dict.fromkeys(plan.teardowns, ())
     for group in htf.PhaseSequence(tuple(plan.nodes)).filter_by_type(htf.PhaseGroup):
         before = [phase.name for part in (group.setup, group.main) if part for phase in part.all_phases()]
@@ -37,3 +32,7 @@ def expectation_of(plan: Plan, left_out: Collection[tuple[str, str]] = ()) -> Ex
             if phase.name in plan.teardowns:
                 guarded[phase.name] = before
     return Expectation(declared, guarded, plan.calibration, evaluated)
+
+
+def _kept(phase: str, names: Iterable[str], left_out: Collection[tuple[str, str]]) -> list[str]:
+    return [name for name in names if (phase, name) not in left_out] if left_out else list(names)

@@ -32,7 +32,7 @@ from mfg.records.factory_file import (
     MACHINE_NAME,
     REGISTER_KEYS,
 )
-from mfg.records.from_openhtf import PhaseTiming, phase_from_openhtf
+from mfg.records.from_openhtf import PhaseReader
 from mfg.records.index import RecordIndex
 from mfg.records.journal import (
     COPY,
@@ -176,8 +176,7 @@ def _archive(
     test_record = execution.test_record
     if test_record is None:
         return archived
-    timing = PhaseTiming(test_record.start_time_millis, clock.factor, plan.cases)
-    archived.phases = [phase_from_openhtf(phase, timing, {}) for phase in test_record.phases]
+    archived.phases = PhaseReader(clock.factor, plan.cases).phases(test_record, {})
     begun_s = _end_s(story)
     for phase in archived.phases:
         phase["start_s"] = round(begun_s + phase["start_s"], 3)
@@ -332,7 +331,6 @@ def _unknown_begin(station: Station, now: datetime.datetime) -> dict[str, Any]:
         "station": {"id": station.id, "file_sha256": station.sha256, "software": __version__, "git": ""},
         "limits": {"file": "unknown", "revision": "unknown", "sha256": _UNKNOWN_SHA256},
         "started_utc": now,
-        "cases": {},
     }
 
 

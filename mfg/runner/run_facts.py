@@ -39,7 +39,6 @@ def facts_of_begin(
     plan: Plan,
     started: datetime.datetime,
     backend: str,
-    clock_factor: float,
 ) -> dict[str, Any]:
     """Return what is known before the first phase, as plain JSON; a journal begins with it."""
     return {
@@ -58,8 +57,6 @@ def facts_of_begin(
         "product": plan.product,
         "slot": request.slot,
         "operator": request.operator,
-        "clock_factor": clock_factor,
-        "cases": dict(plan.cases),
     }
 
 
@@ -83,18 +80,8 @@ def known_at_begin(facts: Mapping[str, Any]) -> dict[str, Any]:
     started = datetime.datetime.fromisoformat(facts["started_utc"])
     if started.tzinfo is None:
         raise ValueError("the start of the run has no time zone")
-    names = (
-        "mode",
-        "backend",
-        "emulated",
-        "station",
-        "limits",
-        "product",
-        "slot",
-        "operator",
-        "clock_factor",
-    )
-    return {**{name: facts[name] for name in names}, "cases": dict(facts["cases"]), "started_utc": started}
+    names = ("mode", "backend", "emulated", "station", "limits", "product", "slot", "operator")
+    return {name: facts[name] for name in names} | {"started_utc": started}
 
 
 def known_of_unit(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,12 +22,7 @@ from mfg.plans.ct6 import ct6_plan
 from mfg.plans.plan import Plan
 from mfg.readings.notes import CSV_HEAD
 from mfg.records.chain import RecordChain
-from mfg.records.from_openhtf import (
-    PhaseTiming,
-    own_view,
-    phase_from_openhtf,
-    phases_from_openhtf,
-)
+from mfg.records.from_openhtf import PhaseReader, own_view
 from mfg.records.index import RecordIndex
 from mfg.records.journal import ACT, ERASE, IDENTIFIED, KEPT, PHASE, SNAPSHOT_FILE, Journal
 from mfg.records.labels import UNIT_FILES, parse_unit_label
@@ -87,7 +82,7 @@ class UnitRun:
         self._folder: RunFolder | None = None
         self._claimed_mac = ""
         self._certificates: Mapping[str, Certificate] = {}
-        self._seen: dict[str, str] = {}
+        self._reader = PhaseReader(clock.factor, {})
         self._running = ""
         self._test_record: htf_record.TestRecord | None = None
         self._noting = threading.Lock()  # a phase's thread notes what ended before it acts
@@ -141,8 +136,8 @@ class UnitRun:
                 plan,
                 self._started,
                 self._backend,
-                self._clock.factor,
             )
+            self._reader = PhaseReader(self._clock.factor, plan.cases)
             self._journal = Journal.begin(self._station.records_folder, self._run_id, self._facts)
             self._display.run_began(self._run_id)
             try:
@@ -233,26 +228,20 @@ class UnitRun:
         if record is None:
             return
         with self._noting:
-            for phase in list(record.phases):
-                key = f"{phase.name}/{phase.start_time_millis}"
-                if phase.outcome is not None and self._seen.get(key) != phase.outcome.name:
-                    self._seen[key] = phase.outcome.name
-                    entry = self._ended(phase, record.start_time_millis)
-                    case = entry["case"] or 0
-                    self._display.phase_ended(case, phase.name, entry["outcome"], entry["seconds"])
+            for entry in self._reader.ended(record, self._sheet.evaluations):
+                self._note_phase(entry)
+                self._display.phase_ended(
+                    entry["case"] or 0, entry["name"], entry["outcome"], entry["seconds"]
+                )
 
-    def _ended(self, phase: htf_record.PhaseRecord, start_ms: int) -> PhaseEntry:
+    def _note_phase(self, entry: PhaseEntry) -> None:
         """Write a phase that has ended into the journal; a disk that refuses it is a trouble of the run."""
-        evaluations = {name: held for (of, name), held in self._sheet.evaluations.items() if of == phase.name}
-        timing = PhaseTiming(start_ms, self._clock.factor, self._facts["cases"])
-        entry = phase_from_openhtf(phase, timing, evaluations)
         unit = facts_of_unit(self._sheet, self._request, self._claimed_mac)
         try:
             self._require_journal().note(PHASE, phase=entry, unit=unit)
         except StationError as error:
             if str(error) not in self._troubles:
                 self._troubles.append(str(error))
-        return entry
 
     def _store(self, plan: Plan, execution: Execution, bench_s: float, wall_s: float) -> RunResult:
         if execution.test_record is None:
@@ -270,7 +259,7 @@ class UnitRun:
         framework_outcome = outcome.name if outcome is not None else ""
         expected = expectation_of(plan, self._sheet.left_out)
         troubles = (*execution.troubles, *self._troubles, *self._meanwhile())
-        phases = phases_from_openhtf(execution.test_record, context)
+        phases = self._reader.phases(execution.test_record, self._sheet.evaluations)
         verdict = judge(
             phases,
             expected,
@@ -307,7 +296,6 @@ class UnitRun:
             old_gains=sheet.old_gains,
             attachments=self._files,
             log_file="log.txt",
-            evaluations=sheet.evaluations,
             calibration=facts_of_calibration(
                 sheet,
                 station,

@@ -16,7 +16,7 @@ from mfg.errors import MfgError, StationError
 from mfg.records.chain import RecordChain
 from mfg.records.index import RecordIndex
 from mfg.records.journal import STORED, Journal, move_journal
-from mfg.records.record import ERROR, Record, load_record, write_record
+from mfg.records.record import ERROR, Record, load_record, load_stored, write_record
 from mfg.records.run_folder import RECORD_FILE, RunFolder
 from mfg.reporting.certificate import write_certificate
 from mfg.reporting.render import record_sha256, write_report
@@ -75,14 +75,15 @@ def finish(chain: RecordChain, journal_path: Path) -> Path | None:
 def _store(chain: RecordChain, folder: RunFolder, record: Record, journal: Journal, reason: str) -> Record:
     journal.note(STORED, outcome=record["outcome"])
     write_record(folder, record)
-    stored = load_record(folder.path)
+    on_disk = load_stored(folder.path)
+    stored = on_disk.record
     verdict = judge_record(stored)
     if stored != record or verdict.outcome != record["outcome"]:
         raise StationError(
             f"{folder.path} does not hold what was written: {verdict.outcome}, not {record['outcome']}.",
             "Check the disk.",
         )
-    chain.append(stored, folder.path, reason)
+    chain.append(on_disk, reason)
     _publish(chain.root, stored, folder.path)
     journal.move_to(folder.path)
     return stored

@@ -9,7 +9,7 @@ from typing import Any
 
 from mfg.records.chain import RecordChain
 from mfg.records.links import Link
-from mfg.records.record import Record, write_record
+from mfg.records.record import Record, load_stored, write_record
 from mfg.records.run_folder import PRIVATE, RunFolder, new_run_id
 
 START = datetime.datetime(2026, 11, 20, 21, 0, tzinfo=datetime.UTC)
@@ -41,8 +41,8 @@ class ChainedRecords:
 
     def run(self, serial: str = "SN00000001", **changes: Any) -> Link:
         """Store a run and put it on record."""
-        record, folder = self.store(serial, **changes)
-        return self.chain.append(record, folder.path)
+        _record, folder = self.store(serial, **changes)
+        return self.chain.append(load_stored(folder.path))
 
     def withdraw(self, link: Link) -> Link:
         """Take a verdict back, as the runner does."""
@@ -50,4 +50,4 @@ class ChainedRecords:
         serial = {"serial_number": link.serial_number, "phases": [], "adjustments": []}
         record = self._make_record(run_id=link.run_id, outcome="ERROR", **serial)
         write_record(folder, record)
-        return self.chain.append(record, folder.path, reason="the report could not be stored")
+        return self.chain.append(load_stored(folder.path), reason="the report could not be stored")

@@ -23,6 +23,7 @@ from mfg.records import backup as backup_module
 from mfg.records.backup import check_backup, write_backup
 from mfg.records.index import RecordIndex
 from mfg.records.journal import Journal
+from mfg.records.record import load_stored
 from mfg.records.verification import snapshot_of, verify
 
 
@@ -39,7 +40,7 @@ def station(tmp_path, make_record):
     made = ChainedRecords(tmp_path / "records", make_record)
     for serial in ("SN00000001", "SN00000002", ""):
         record, folder = made.store(serial)
-        made.chain.append(record, folder.path)
+        made.chain.append(load_stored(folder.path))
         with RecordIndex(made.root) as index:
             index.add(record | {"mac": ""}, folder.path)
     made.withdraw(made.run("SN00000004"))
@@ -138,7 +139,7 @@ class TestWriting:
     def test_a_journal_that_has_not_moved_yet_is_in_its_place(self, station, tmp_path):
         record, folder = station.store("SN00000006")
         journal = Journal.begin(station.root, record["run_id"], {})
-        station.chain.append(record, folder.path)
+        station.chain.append(load_stored(folder.path))
         made = write_backup(station.root, tmp_path / "backup.tar.gz")
         copy = unpacked(made.path, tmp_path / "unpacked")
         kept = copy / "SN00000006" / record["run_id"] / "journal.jsonl"

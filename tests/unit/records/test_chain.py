@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import errno
-import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from mfg.errors import StationError
 from mfg.records import chain
 from mfg.records.chain import RecordChain, read_heads
 from mfg.records.links import START, read_link
-from mfg.records.record import write_record
+from mfg.records.record import load_stored, write_record
 from mfg.records.run_folder import sha256_hex
 from mfg.records.verification import snapshot_of, verify
 
@@ -59,16 +59,16 @@ class TestAppend:
     def test_a_run_is_on_record_from_its_line_on(self, station):
         record, folder = station.store()
         assert not station.chain.contains(record["run_id"])
-        station.chain.append(record, folder.path)
+        station.chain.append(load_stored(folder.path))
         assert station.chain.contains(record["run_id"])
         assert not station.chain.contains("20261120T120354.123Z-000000")
 
     def test_a_run_is_on_record_once(self, station):
-        record, folder = station.store()
-        station.chain.append(record, folder.path)
+        _record, folder = station.store()
+        station.chain.append(load_stored(folder.path))
         before = content(station)
         with pytest.raises(StationError, match="on record already"):
-            station.chain.append(record, folder.path)
+            station.chain.append(load_stored(folder.path))
         assert content(station) == before
 
     def test_a_verdict_is_taken_back_by_a_second_line_with_its_reason(self, station):
@@ -82,35 +82,43 @@ class TestAppend:
     def test_no_second_line_gives_a_verdict(self, station, make_record):
         link = station.run(outcome="FAIL")
         before = content(station)
-        record = json.loads((station.root / link.folder / "record.json").read_text())
+        stored = load_stored(station.root / link.folder)
         with pytest.raises(StationError, match="may not give FAIL"):
-            station.chain.append(record, station.root / link.folder, reason="better so")
+            station.chain.append(stored, reason="better so")
         assert content(station) == before
 
     def test_a_reason_without_an_earlier_line_is_an_ordinary_run(self, station):
-        record, folder = station.store()
-        link = station.chain.append(record, folder.path, reason="the index is locked")
+        _record, folder = station.store()
+        link = station.chain.append(load_stored(folder.path), reason="the index is locked")
         assert (link.supersedes, link.reason) == (None, "")
 
     def test_a_folder_that_holds_another_record_is_refused(self, station, make_record):
         record, folder = station.store()
+        stored = load_stored(folder.path)
         write_record(folder, record | {"operator": "somebody else"})
         with pytest.raises(StationError, match="does not hold the record"):
-            station.chain.append(record, folder.path)
+            station.chain.append(stored)
+
+    def test_a_folder_that_is_not_the_runs_own_is_refused(self, station, tmp_path):
+        _record, folder = station.store()
+        copy = tmp_path / "copy"
+        shutil.copytree(folder.path, copy)
+        with pytest.raises(StationError, match="does not hold the record"):
+            station.chain.append(load_stored(copy))
 
     def test_a_link_in_a_run_folder_is_refused(self, station):
-        record, folder = station.store()
+        _record, folder = station.store()
         (folder.path / "other.txt").symlink_to(folder.path / "log.txt")
         with pytest.raises(StationError, match=r"no plain file: other\.txt"):
-            station.chain.append(record, folder.path)
+            station.chain.append(load_stored(folder.path))
 
     def test_two_processes_append_one_after_the_other(self, station):
         runs = [station.store(f"SN{number:08d}") for number in range(1, 13)]
         code = (
             "import sys, pathlib; from mfg.records.chain import RecordChain; "
-            "from mfg.records.record import load_record; "
+            "from mfg.records.record import load_stored; "
             "root, keys, *folders = map(pathlib.Path, sys.argv[1:]); "
-            "[RecordChain(root, keys).append(load_record(folder), folder) for folder in folders]"
+            "[RecordChain(root, keys).append(load_stored(folder)) for folder in folders]"
         )
         folders = [str(folder.path) for _record, folder in runs]
         started = [
@@ -122,14 +130,14 @@ class TestAppend:
         assert findings(station) == []
 
     def test_a_chain_that_is_held_too_long_is_a_station_error(self, station, monkeypatch):
-        record, folder = station.store()
+        _record, folder = station.store()
         monkeypatch.setattr(chain, "LOCK_TIMEOUT_S", 0.05)
         (station.root / ".locks").mkdir()
         with (
             filelock.FileLock(station.root / ".locks" / "chain.lock"),
             pytest.raises(StationError, match="held by another process"),
         ):
-            station.chain.append(record, folder.path)
+            station.chain.append(load_stored(folder.path))
 
 
 class TestSignature:
@@ -219,15 +227,15 @@ class TestCrash:
     def test_a_piece_of_a_line_is_moved_aside_and_said_so(self, station, length, caplog):
         first = station.run()
         before = content(station)
-        record, folder = station.store("SN00000002")
-        lost = station.chain.append(record, folder.path)
+        _record, folder = station.store("SN00000002")
+        lost = station.chain.append(load_stored(folder.path))
         torn = content(station)[len(before) :][:length]
         # Stopped in the middle of the append: the line is not whole, so nothing was signed.
         station.chain.path.write_bytes(before + torn)
         head = station.root / "heads" / "2026-11-20.json"
         head.write_bytes(chain.sign_head(first, first.utc, chain.load_key(station.keys)).content)
         assert any("no whole line" in sentence for sentence in findings(station))
-        again = station.chain.append(record, folder.path)
+        again = station.chain.append(load_stored(folder.path))
         assert (again.sequence, again.previous) == (2, first.sha256)
         (kept,) = station.root.glob("chain-torn-2-*.txt")
         assert kept.read_bytes() == torn
@@ -237,9 +245,9 @@ class TestCrash:
         assert findings(station) == []
 
     def test_a_first_line_that_was_cut_short_is_no_obstacle(self, station):
-        record, folder = station.store()
+        _record, folder = station.store()
         station.chain.path.write_bytes(b'{"files":{"fac')
-        assert station.chain.append(record, folder.path).sequence == 1
+        assert station.chain.append(load_stored(folder.path)).sequence == 1
         assert findings(station) == []
 
     def test_a_signed_line_that_was_cut_short_is_refused(self, station):
@@ -267,7 +275,7 @@ class TestCrash:
     def test_a_full_disk_leaves_the_chain_as_it_was(self, station, monkeypatch):
         station.run()
         before = content(station)
-        record, folder = station.store()
+        _record, folder = station.store()
         real = os.write
 
         def full(handle: int, data: memoryview) -> int:
@@ -278,15 +286,15 @@ class TestCrash:
         with monkeypatch.context() as patch:
             patch.setattr(chain.os, "write", full)
             with pytest.raises(StationError, match="not put on record"):
-                station.chain.append(record, folder.path)
+                station.chain.append(load_stored(folder.path))
         assert content(station) == before
-        station.chain.append(record, folder.path)
+        station.chain.append(load_stored(folder.path))
         assert findings(station) == []
 
     def test_a_signature_that_cannot_be_written_leaves_the_chain_as_it_was(self, station, monkeypatch):
         station.run()
         before = content(station)
-        record, folder = station.store()
+        _record, folder = station.store()
 
         def refused(path: Path, *_rest: object) -> None:
             raise StationError(f"{path} was not written.")
@@ -294,9 +302,9 @@ class TestCrash:
         with monkeypatch.context() as patch:
             patch.setattr(chain, "write_atomic", refused)
             with pytest.raises(StationError, match="not written"):
-                station.chain.append(record, folder.path)
+                station.chain.append(load_stored(folder.path))
         assert content(station) == before
-        station.chain.append(record, folder.path)
+        station.chain.append(load_stored(folder.path))
         assert findings(station) == []
 
 

@@ -17,9 +17,9 @@ import openhtf as htf  # noqa: E402
 from openhtf.core import test_record as htf_record  # noqa: E402
 
 from mfg.errors import DutError, FixtureError, StationError  # noqa: E402
-from mfg.records.from_openhtf import record_from_openhtf  # noqa: E402
-from mfg.records.record import MeasurementEntry, PhaseEntry, record_to_json  # noqa: E402
-from mfg.records.run_context import RunContext, clean_text  # noqa: E402
+from mfg.records.from_openhtf import Evaluations, PhaseReader, own_view  # noqa: E402
+from mfg.records.record import MeasurementEntry, PhaseEntry, Record, record_to_json  # noqa: E402
+from mfg.records.run_context import RunContext, build_record, clean_text  # noqa: E402
 
 sys.argv = _argv
 
@@ -36,8 +36,6 @@ CONTEXT = RunContext(
     bench_seconds=40.0,
     wall_seconds=4.0,
     serial_number="SN00001823",
-    clock_factor=10.0,
-    cases={"good": 1000},
 )
 
 
@@ -57,6 +55,17 @@ def run(*phases: Any) -> htf_record.TestRecord:
     return records[0]
 
 
+def reader() -> PhaseReader:
+    return PhaseReader(10.0, {"good": 1000})
+
+
+def record_from_openhtf(
+    test_record: htf_record.TestRecord, context: RunContext = CONTEXT, evaluations: Evaluations | None = None
+) -> Record:
+    """Build a record as a run does."""
+    return build_record(reader().phases(test_record, evaluations or {}), context, own_view(test_record))
+
+
 def phase_of(record: Any, name: str) -> PhaseEntry:
     return next(phase for phase in record["phases"] if phase["name"] == name)
 
@@ -71,7 +80,7 @@ def measure(
         if value is not NotImplemented:
             test.measurements.x = value
 
-    record = record_from_openhtf(run(good), CONTEXT)
+    record = record_from_openhtf(run(good))
     record_to_json(record)
     phase = phase_of(record, "good")
     return phase, phase["measurements"][0]
@@ -143,7 +152,7 @@ def test_a_table_of_values_is_recorded_by_its_size():
         for step in range(3):
             test.measurements.curve[step] = 1.5 * step
 
-    record = record_from_openhtf(run(good), CONTEXT)
+    record = record_from_openhtf(run(good))
     assert phase_of(record, "good")["measurements"][0]["value"] == "3 points"
 
 
@@ -151,7 +160,7 @@ def test_an_error_is_recorded_with_its_sentence_and_its_action():
     def good(test: htf.TestApi) -> None:
         raise FixtureError("The drive did not come back.", "Check the cable.")
 
-    phase = phase_of(record_from_openhtf(run(good), CONTEXT), "good")
+    phase = phase_of(record_from_openhtf(run(good)), "good")
     assert phase["outcome"] == "ERROR"
     assert phase["error"] == {
         "kind": "FixtureError",
@@ -165,7 +174,7 @@ def test_a_rejected_unit_is_recorded_with_its_reason():
         raise DutError("No answer.", "Reject the unit.")
 
     outcome = run(good)
-    record = record_from_openhtf(outcome, CONTEXT)
+    record = record_from_openhtf(outcome)
     assert phase_of(record, "good")["error"]["message"] == "No answer."
     assert record["openhtf"]["outcome"] == "FAIL"
 
@@ -174,7 +183,7 @@ def test_any_exception_is_recorded():
     def good(test: htf.TestApi) -> None:
         raise KeyError("\ud800" + "x" * 9000)
 
-    record = record_from_openhtf(run(good), CONTEXT)
+    record = record_from_openhtf(run(good))
     error = phase_of(record, "good")["error"]
     assert error["kind"] == "KeyError"
     assert len(error["message"]) < 5000
@@ -185,7 +194,7 @@ def test_a_phase_that_stops_the_run_is_recorded():
     def good(test: htf.TestApi) -> htf.PhaseResult:
         return htf.PhaseResult.STOP
 
-    assert phase_of(record_from_openhtf(run(good), CONTEXT), "good")["error"]["kind"] == "Stopped"
+    assert phase_of(record_from_openhtf(run(good)), "good")["error"]["kind"] == "Stopped"
 
 
 def test_a_repeated_phase_is_recorded_once_per_try():
@@ -196,7 +205,7 @@ def test_a_repeated_phase_is_recorded_once_per_try():
         tries.append(1)
         return htf.PhaseResult.REPEAT if len(tries) == 1 else None
 
-    record = record_from_openhtf(run(good), CONTEXT)
+    record = record_from_openhtf(run(good))
     outcomes = [phase["outcome"] for phase in record["phases"] if phase["name"] == "good"]
     assert outcomes == ["SKIP", "PASS"]
 
@@ -209,7 +218,7 @@ def test_phases_are_timed_in_bench_seconds():
     phase = test_record.phases[-1]
     phase.start_time_millis = test_record.start_time_millis + 200
     phase.end_time_millis = phase.start_time_millis + 300
-    recorded = phase_of(record_from_openhtf(test_record, CONTEXT), "good")
+    recorded = phase_of(record_from_openhtf(test_record), "good")
     assert (recorded["start_s"], recorded["seconds"]) == (2.0, 3.0)
 
 
@@ -220,7 +229,7 @@ def test_a_clock_that_went_backwards_gives_no_negative_time():
     test_record = run(good)
     test_record.phases[-1].start_time_millis = test_record.start_time_millis - 5000
     test_record.phases[-1].end_time_millis = test_record.start_time_millis - 9000
-    recorded = phase_of(record_from_openhtf(test_record, CONTEXT), "good")
+    recorded = phase_of(record_from_openhtf(test_record), "good")
     assert (recorded["start_s"], recorded["seconds"]) == (0.0, 0.0)
 
 
@@ -228,7 +237,7 @@ def test_a_forgotten_verdict_is_an_error_and_never_a_pass():
     def good(test: htf.TestApi) -> None:
         return
 
-    record = record_from_openhtf(run(good), CONTEXT)
+    record = record_from_openhtf(run(good))
     assert record["openhtf"]["outcome"] == "PASS"
     assert record["outcome"] == "ERROR"
     assert record["started_utc"] == "2026-11-20T12:03:54.123Z"
@@ -248,7 +257,7 @@ def test_the_configuration_of_openhtf_is_not_recorded():
 
     test_record = run(good)
     assert "config" in test_record.metadata
-    assert "config" not in record_from_openhtf(test_record, CONTEXT)["openhtf"]
+    assert "config" not in record_from_openhtf(test_record)["openhtf"]
 
 
 def test_adjustments_are_gathered_from_the_measurements():
@@ -299,7 +308,7 @@ def evaluated(value: float, evaluation: Any, limit: float = 0.5) -> tuple[Any, M
     def good(test: htf.TestApi) -> None:
         test.measurements.x = value
 
-    record = record_from_openhtf(run(good), replace(CONTEXT, evaluations={("good", "x"): evaluation}))
+    record = record_from_openhtf(run(good), evaluations={("good", "x"): evaluation})
     record_to_json(record)
     phase = phase_of(record, "good")
     return record, phase["measurements"][0], phase
@@ -332,7 +341,7 @@ def test_an_evaluation_of_what_was_never_measured_is_refused():
 
     for key in (("good", "x"), ("gone", "x")):
         with pytest.raises(StationError, match="does not measure"):
-            record_from_openhtf(run(good), replace(CONTEXT, evaluations={key: {}}))
+            record_from_openhtf(run(good), evaluations={key: {}})
 
 
 @pytest.mark.parametrize("value", [math.nan, None])
@@ -352,11 +361,55 @@ def test_an_evaluation_belongs_to_the_last_try_of_a_phase():
         return htf.PhaseResult.REPEAT if value == 0.3 else None
 
     evaluations = {("good", "x"): calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES)}
-    record = record_from_openhtf(run(good), replace(CONTEXT, evaluations=evaluations))
+    record = record_from_openhtf(run(good), evaluations=evaluations)
     held = [
         "uncertainty" in phase["measurements"][0] for phase in record["phases"] if phase["name"] == "good"
     ]
     assert held == [False, True]
+
+
+def test_each_phase_is_told_once_when_it_has_ended():
+    def good(test: htf.TestApi) -> None:
+        return
+
+    def other(test: htf.TestApi) -> None:
+        return
+
+    test_record, reads = run(good, other), reader()
+    whole = list(test_record.phases)
+    del test_record.phases[-1]
+    first = reads.ended(test_record, {})
+    assert first[-1]["name"] == "good"
+    assert reads.ended(test_record, {}) == []
+    test_record.phases[:] = whole
+    assert [entry["name"] for entry in reads.ended(test_record, {})] == ["other"]
+    assert reads.phases(test_record, {})[: len(first)] == first
+
+
+def test_the_record_holds_what_was_told_when_the_phase_ended():
+    @htf.measures(htf.Measurement("x").in_range(-0.5, 0.5))
+    def good(test: htf.TestApi) -> None:
+        test.measurements.x = 0.1
+
+    test_record, reads = run(good), reader()
+    told = reads.ended(test_record, {})
+    late = test_record.phases[-1].measurements["x"].measured_value
+    late.stored_value = 0.2  # as a thread that outlived its phase might
+    assert reader().phases(test_record, {})[-1]["measurements"][0]["value"] == 0.2
+    assert reads.phases(test_record, {}) == told
+
+
+def test_a_phase_that_ended_otherwise_or_was_evaluated_since_is_read_again():
+    @htf.measures(htf.Measurement("x").in_range(-0.5, 0.5))
+    def good(test: htf.TestApi) -> None:
+        test.measurements.x = 0.1
+
+    test_record, reads = run(good), reader()
+    assert "uncertainty" not in reads.ended(test_record, {})[-1]["measurements"][0]
+    evaluations = {("good", "x"): calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES)}
+    assert "uncertainty" in reads.phases(test_record, evaluations)[-1]["measurements"][0]
+    test_record.phases[-1].outcome = htf_record.PhaseOutcome.ERROR
+    assert [entry["outcome"] for entry in reads.ended(test_record, evaluations)] == ["ERROR"]
 
 
 def test_the_facts_of_a_calibration_are_recorded_and_checked():
@@ -366,7 +419,7 @@ def test_the_facts_of_a_calibration_are_recorded_and_checked():
     facts = calibrated_record.calibration_facts()
     record = record_from_openhtf(run(good), replace(CONTEXT, calibration=facts))
     assert record["calibration"] == facts
-    assert "calibration" not in record_from_openhtf(run(good), CONTEXT)
+    assert "calibration" not in record_from_openhtf(run(good))
     with pytest.raises(StationError, match="waivers"):
         record_from_openhtf(run(good), replace(CONTEXT, calibration=facts | {"waivers": "none"}))
 

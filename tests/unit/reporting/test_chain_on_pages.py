@@ -6,7 +6,7 @@ import pytest
 from chained_records import ChainedRecords
 
 from mfg.errors import StationError
-from mfg.records.record import write_record
+from mfg.records.record import load_stored, write_record
 from mfg.records.run_folder import RunFolder, new_run_id
 from mfg.reporting.certificate import render_certificate
 from mfg.reporting.render import render_report
@@ -30,7 +30,7 @@ def stored(station, make_calibrated_record):
 @pytest.mark.parametrize("render", [render_report, render_certificate])
 def test_a_page_of_a_run_on_record_prints_the_head_at_that_run_and_the_key(station, stored, render):
     assert "not on record yet" in render(*stored)
-    link = station.chain.append(*stored)
+    link = station.chain.append(load_stored(stored[1]))
     page = render(*stored)
     assert "line 2" in page
     assert link.sha256 == station.chain.head().sha256
@@ -40,14 +40,14 @@ def test_a_page_of_a_run_on_record_prints_the_head_at_that_run_and_the_key(stati
 
 @pytest.mark.parametrize("render", [render_report, render_certificate])
 def test_a_page_that_is_rendered_after_later_runs_is_the_same(station, stored, render):
-    station.chain.append(*stored)
+    station.chain.append(load_stored(stored[1]))
     before = render(*stored)
     station.run("SN00000002")
     assert render(*stored) == before
 
 
 def test_a_chain_that_cannot_be_read_is_a_station_error(station, stored):
-    station.chain.append(*stored)
+    station.chain.append(load_stored(stored[1]))
     path = station.chain.path
     path.write_bytes(path.read_bytes().replace(b'"sequence":2', b'"sequence": 2'))
     with pytest.raises(StationError, match="no line of the chain"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from openhtf.core import test_record as htf_record
 
 from mfg.errors import MfgError
 from mfg.plans.plan import Plan
-from mfg.records.from_openhtf import record_from_openhtf
+from mfg.records.from_openhtf import PhaseReader
 from mfg.records.record import PhaseEntry
-from mfg.records.run_context import RunContext
 from mfg.runner.execute import Execution, execute
 from mfg.runner.guard import Verdict, judge
 from mfg.runner.promise import expectation_of
@@ -86,22 +84,7 @@ def run_plan(
     """Execute a plan and judge its record; `check_plan` is left out, so that the guard stands alone."""
     execution = execute(plan, stop or threading.Event(), on_change)
     assert execution.test_record is not None, execution.troubles
-    now = datetime.datetime.now(datetime.UTC)
-    context = RunContext(
-        run_id="20261120T120354.123Z-3f9a1c",
-        mode="full",
-        backend="",
-        emulated=False,
-        station={"id": "s", "file_sha256": SHA, "software": "0", "git": ""},
-        limits={"file": "tiny.toml", "revision": "1", "sha256": SHA},
-        started_utc=now,
-        ended_utc=now,
-        bench_seconds=0.0,
-        wall_seconds=0.0,
-        serial_number=serial,
-        cases=plan.cases,
-    )
-    phases = record_from_openhtf(execution.test_record, context)["phases"]
+    phases = PhaseReader(1.0, plan.cases).phases(execution.test_record, {})
     outcome = execution.test_record.outcome
     verdict = judge(
         phases,

@@ -8,7 +8,7 @@ from mfg.errors import StationError
 from mfg.records.chain import RecordChain
 from mfg.records.index import RecordIndex
 from mfg.records.journal import Journal
-from mfg.records.record import load_record, write_record
+from mfg.records.record import load_record, load_stored, write_record
 from mfg.records.run_folder import RunFolder
 from mfg.records.verification import snapshot_of, verify
 from mfg.runner import storing
@@ -93,7 +93,7 @@ def test_a_run_that_cannot_get_its_line_has_no_verdict(run, monkeypatch):
 def test_a_run_that_was_killed_when_it_was_on_record_is_only_finished(run):
     chain, folder, record, journal = run
     write_record(folder, record)
-    before = chain.append(record, folder.path)
+    before = chain.append(load_stored(folder.path))
     journal.release()
     assert finish(chain, journal.path) == folder.path
     assert chain.head().sha256 == before.sha256
@@ -109,7 +109,7 @@ def test_a_run_that_is_not_on_record_as_its_folder_holds_it_is_not_finished(run,
     chain, folder, record, journal = run
     write_record(folder, record)
     if left != "no line":
-        chain.append(record, folder.path)
+        chain.append(load_stored(folder.path))
     if left == "no record":
         (folder.path / "record.json").unlink()
     if left == "another record":

@@ -12,9 +12,9 @@ import pytest
 from plan_runner import SERIAL, SHA, measured, phase, plan_of, setting
 
 from mfg.errors import StationError
-from mfg.records.from_openhtf import phases_from_openhtf, record_from_openhtf
+from mfg.records.from_openhtf import PhaseReader, own_view
 from mfg.records.record import Record, validate_record
-from mfg.records.run_context import RunContext
+from mfg.records.run_context import RunContext, build_record
 from mfg.runner.execute import execute
 from mfg.runner.guard import judge, judge_record, promise_facts
 from mfg.runner.promise import expectation_of
@@ -40,12 +40,10 @@ def recorded(level_v: float = 1.0, troubles: tuple[str, ...] = ()) -> Record:
         bench_seconds=0.0,
         wall_seconds=0.0,
         serial_number=SERIAL,
-        cases=plan.cases,
     )
+    phases = PhaseReader(1.0, plan.cases).phases(execution.test_record, {})
     expected = expectation_of(plan)
-    verdict = judge(
-        phases_from_openhtf(execution.test_record, context), expected, "PASS", SERIAL, False, troubles
-    )
+    verdict = judge(phases, expected, "PASS", SERIAL, False, troubles)
     final = replace(
         context,
         outcome=verdict.outcome,
@@ -53,7 +51,7 @@ def recorded(level_v: float = 1.0, troubles: tuple[str, ...] = ()) -> Record:
         next_action=verdict.next_action,
         promise=promise_facts(expected, "PASS", False, troubles),
     )
-    record = record_from_openhtf(execution.test_record, final)
+    record = build_record(phases, final, own_view(execution.test_record))
     return validate_record(json.loads(json.dumps(record)))
 
 

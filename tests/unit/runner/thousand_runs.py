@@ -20,7 +20,7 @@ from pathlib import Path
 import openhtf as htf
 from plan_runner import SERIAL, SHA, measured, phase, plan_of, wait_for_openhtf
 
-from mfg.records.from_openhtf import PhaseTiming, own_view, phase_from_openhtf, phases_from_openhtf
+from mfg.records.from_openhtf import PhaseReader, own_view
 from mfg.records.journal import PHASE, Journal
 from mfg.records.record import load_record, write_record
 from mfg.records.run_context import RunContext, build_record
@@ -68,19 +68,16 @@ def run_once(root: Path) -> str:
         bench_seconds=0.0,
         wall_seconds=0.0,
         serial_number=SERIAL,
-        cases=plan.cases,
     )
     journal = Journal.begin(root, context.run_id, {})
-    noted = []
+    reader = PhaseReader(1.0, plan.cases)
 
     def changed(record, _running):
-        for entry in record.phases[len(noted) :]:
-            timing = PhaseTiming(record.start_time_millis, 1.0, plan.cases)
-            journal.note(PHASE, phase=phase_from_openhtf(entry, timing, {}), unit={})
-            noted.append(entry.name)
+        for entry in reader.ended(record, {}):
+            journal.note(PHASE, phase=entry, unit={})
 
     execution = execute(plan, threading.Event(), changed)
-    phases = phases_from_openhtf(execution.test_record, context)
+    phases = reader.phases(execution.test_record, {})
     expected = expectation_of(plan)
     verdict = judge(phases, expected, "PASS", SERIAL, False, execution.troubles)
     promise = promise_facts(expected, "PASS", False, execution.troubles)
