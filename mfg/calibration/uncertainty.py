@@ -568,6 +568,28 @@ def zero_budget(repeatability: Contribution, step_a: float, bench: BenchLimits) 
     )
 
 
+def zero_power_budget(
+    repeatability: Contribution, step_w: float, voltage_v: float, bench: BenchLimits
+) -> Budget:
+    """Build the budget of an active power that is read without a load, in W.
+
+    Args:
+        repeatability: From `type_a` of the readings, in W.
+        step_w: Display step of the reading, in W.
+        voltage_v: Of the mains, in V: what a CT picks up may be in phase with it.
+        bench: What the bench adds.
+    """
+    return Budget(
+        "zero power",
+        "W",
+        (
+            within("pick-up", bench.pick_up_a * voltage_v, source=_BENCH),
+            repeatability,
+            within("resolution of the unit", step_w / 2, source="half a step"),
+        ),
+    )
+
+
 def _own(
     repeatability: Contribution, resolution: Contribution, gain_step: Contribution | None
 ) -> tuple[Contribution, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import openhtf as htf
 
-from mfg.calibration.pairing import mean
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
+from mfg.readings.evaluation import no_load_current, no_load_power
 from mfg.readings.load_points import switch_off_measured
 from mfg.readings.paired import read_unpaired
 from mfg.readings.restarts import require_no_restart
+from mfg.readings.standard import bench_limits
 from mfg.readings.window_sources import window_source
 
 WINDOWS = 3
@@ -27,7 +28,16 @@ def verify_no_load(
     switch_off_measured(power.switch, (power.load,), clock)
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     found = read_unpaired(source, clock, WINDOWS, sheet.deadline_s("dwell_s"))
+    station = unit.slot_context.station
+    bench = bench_limits(station)
     for port in sheet.ports:
-        test.measurements[f"port{port}_no_load_a"] = mean([current_a for current_a, _w in found[port]])
-        test.measurements[f"port{port}_no_load_w"] = mean([active_w for _a, active_w in found[port]])
+        currents_a, powers_w = zip(*found[port], strict=True)
+        values = {
+            f"port{port}_no_load_a": no_load_current(currents_a, source.current_step_a, bench),
+            f"port{port}_no_load_w": no_load_power(powers_w, station.nominal_voltage_v, bench),
+        }
+        for name, evaluated in values.items():
+            limit = sheet.limits.limit("verify_no_load", name)
+            sheet.evaluations["verify_no_load", name] = evaluated.entry(limit)
+            test.measurements[name] = evaluated.value
     require_no_restart(sheet, unit.api, clock)

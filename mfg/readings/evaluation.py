@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mfg.calibration.decision import Decision, Rule, Spread, Tolerance, decide
 from mfg.calibration.gains import error_pct
+from mfg.calibration.pairing import mean
 from mfg.calibration.phase_angles import angle_deg, angle_difference_deg
 from mfg.calibration.uncertainty import (
     COVERAGE_PCT,
@@ -23,6 +24,8 @@ from mfg.calibration.uncertainty import (
     type_a_pct,
     typed_lines,
     voltage_budget,
+    zero_budget,
+    zero_power_budget,
 )
 from mfg.limits import Limit
 from mfg.readings.paired import Dwell, Means
@@ -34,16 +37,21 @@ POWER_STEP_W = 0.00032 * 256  # the low word is valid in its high byte only
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A measured value with its uncertainty."""
+    """A measured value with its uncertainty.
+
+    Attributes:
+        never_negative: Whether the quantity cannot be below 0: a lower limit of 0 then rejects nothing.
+    """
 
     value: float
     uncertainty: Uncertainty
+    never_negative: bool = False
 
     def judged(self, limit: Limit) -> Decision:
         """Judge the value by a limit's own rule."""
         kind = limit.rule or "simple"
         rule = Rule(kind, limit.risk, limit.required_tur)  # type: ignore[arg-type]
-        tolerance = Tolerance(limit.low, limit.high)
+        tolerance = Tolerance(None if self.never_negative else limit.low, limit.high)
         spread = Spread(self.uncertainty.standard, self.uncertainty.expanded, self.uncertainty.dof)
         return decide(self.value, tolerance, spread, rule)
 
@@ -167,6 +175,18 @@ class Evaluator:
     def reference_a(self, means: Means) -> float:
         """Return the current through the CTs by the reference, corrected, times the turns."""
         return self.conductor.turns * self.standard.corrected("current", means.reference_a)
+
+
+def no_load_current(currents_a: Sequence[float], step_a: float, bench: BenchLimits) -> Evaluated:
+    """Evaluate the current that a port reads with the load off, in A, from two readings or more."""
+    budget = zero_budget(type_a("repeatability", currents_a, "windows"), step_a, bench)
+    return Evaluated(mean(currents_a), budget.evaluate(), never_negative=True)
+
+
+def no_load_power(powers_w: Sequence[float], mains_v: float, bench: BenchLimits) -> Evaluated:
+    """Evaluate the active power that a port reads with the load off, in W, from two readings or more."""
+    budget = zero_power_budget(type_a("repeatability", powers_w, "windows"), POWER_STEP_W, mains_v, bench)
+    return _evaluated(mean(powers_w), budget)
 
 
 def _finite(limit: float) -> float | None:

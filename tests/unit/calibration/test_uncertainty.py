@@ -30,6 +30,7 @@ from mfg.calibration.uncertainty import (
     voltage_budget,
     within,
     zero_budget,
+    zero_power_budget,
 )
 
 BENCH = BenchLimits()
@@ -78,6 +79,14 @@ def test_the_zero_budget_of_the_notes_comes_out():
     assert result.standard * 1000 == pytest.approx(0.41, abs=0.005)
     assert result.expanded * 1000 == pytest.approx(0.8, abs=0.02)
     assert result.unit == "A"
+
+
+def test_a_power_without_a_load_is_uncertain_by_what_a_ct_picks_up_of_the_mains():
+    result = zero_power_budget(
+        Contribution("zero readings", 0.0, "A", dof=2.0), 0.08, 230.0, BENCH
+    ).evaluate()
+    assert result.standard == pytest.approx(math.hypot(0.0005 * 230.0, 0.04) / math.sqrt(3))
+    assert result.unit == "W"
 
 
 def test_the_shares_of_a_budget_are_all_of_it_and_fall():

@@ -15,7 +15,7 @@ from mfg.calibration.uncertainty import BenchLimits, Uncertainty
 from mfg.certificates import CertifiedQuantity
 from mfg.fixtures.hand_held_meter import TypedPair, TypedReading
 from mfg.limits import Limit, load_limits
-from mfg.readings.evaluation import Evaluated, Evaluator
+from mfg.readings.evaluation import Evaluated, Evaluator, no_load_current, no_load_power
 from mfg.records.uncertainty import UncertaintyEntry
 from mfg.station import Conductor
 
@@ -126,6 +126,33 @@ class TestPhase:
     def test_has_the_angle_of_the_load_in_its_budget(self):
         judge = replace(evaluator(), bench=BenchLimits(load_angle_deg=0.3))
         assert judge.phase(dwell(), 1).uncertainty.standard > 0.3 / math.sqrt(3) * 0.999
+
+
+class TestNoLoad:
+    LIMIT = Limit("port1_no_load_a", "range", "s", "A", 0.0, 0.010, rule="simple")
+
+    def test_is_the_mean_with_pick_up_scatter_and_step_in_its_budget(self):
+        found = no_load_current([0.003, 0.004, 0.005], 0.001, BenchLimits(pick_up_a=0.0005))
+        assert found.value == pytest.approx(0.004)
+        assert lines_of(found) == pytest.approx(
+            {
+                "pick-up": 0.0005 / math.sqrt(3),
+                "repeatability": 0.001 / math.sqrt(3),
+                "resolution of the unit": 0.0005 / math.sqrt(3),
+            }
+        )
+
+    def test_of_a_power_takes_the_pick_up_at_the_voltage_of_the_mains(self):
+        found = no_load_power([0.1, -0.1], 230.0, BenchLimits(pick_up_a=0.0005))
+        assert found.value == 0.0
+        assert lines_of(found)["pick-up"] == pytest.approx(0.115 / math.sqrt(3))
+
+    def test_has_no_lower_limit_where_nothing_is_below_0(self):
+        entry = no_load_current([0.0, 0.0, 0.0], 0.001, BenchLimits()).entry(self.LIMIT)
+        assert entry["accept_low"] is None
+        assert entry["verdict"] == "PASS"
+        assert entry["conformity_probability"] == pytest.approx(1.0)
+        assert no_load_current([0.011, 0.012], 0.001, BenchLimits()).entry(self.LIMIT)["verdict"] == "FAIL"
 
 
 class TestTheVerdict:
