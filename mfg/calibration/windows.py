@@ -19,7 +19,6 @@ LEAST_WINDOWS, MOST_WINDOWS = 8, 64
 WANTED_PPM = 25.0  # standard uncertainty of a mean ratio; the reference is at 900 ppm
 SCATTER_LIMIT_PPM = 200.0  # metrology 3.1: a load on the mains, paired, gives about 50 ppm
 MAINS_STEP_LIMIT_PCT = 0.25  # between two readings; the mains wanders by 0.03 % within a second
-VRMS_LIMIT_V = 0.1  # between ports of one voltage input; a wrong offset register gives 0.29 V
 PORT_RATIOS_LIMIT_PCT = 3.0  # inside one unit
 FREQUENCY_LIMIT_HZ = 1.0
 REPEATED_READINGS_LIMIT = 1  # a meter with five digits may give one reading twice
@@ -200,37 +199,6 @@ def check_first_window(
     return None
 
 
-def check_window_sequence(sequence: Sequence[int]) -> Finding | None:
-    """Find a window that was counted twice, by the sequence numbers of a chip's windows.
-
-    A number that is left out is a window that was not read, which is no harm.
-    """
-    repeated = sum(later <= earlier for earlier, later in pairwise(sequence))
-    if not repeated:
-        return None
-    return Finding(
-        "stale_window",
-        "dut",
-        f"{repeated} of {len(sequence)} windows do not follow the one before: the unit gave an old one.",
-        float(repeated),
-        0.0,
-    )
-
-
-def check_repeated_windows(windows: Sequence[tuple[float, ...]]) -> Finding | None:
-    """Find two windows in a row with all values alike: the same window was taken twice."""
-    repeated = sum(later == earlier for earlier, later in pairwise(windows))
-    if not repeated:
-        return None
-    return Finding(
-        "stale_window",
-        "station",
-        f"{repeated} of {len(windows)} windows equal the one before in every value.",
-        float(repeated),
-        0.0,
-    )
-
-
 def check_reference_fresh(
     samples: Sequence[Sample], allowed: int = REPEATED_READINGS_LIMIT
 ) -> Finding | None:
@@ -329,28 +297,6 @@ def check_not_saturated(readings_a: Mapping[int, Sequence[float]]) -> Finding | 
         f"Port {port} reads {highest:.3f} A, the most its register holds: the true current may be larger.",
         highest,
         CURRENT_CEILING_A,
-    )
-
-
-def check_voltages_agree(voltages_v: Mapping[int, float], limit_v: float = VRMS_LIMIT_V) -> Finding | None:
-    """Find ports that do not agree on the voltage, though they share one input.
-
-    Args:
-        voltages_v: Mean voltage by port, in V: the three of a chip, or all six once both gains are adjusted.
-        limit_v: Largest span, in V.
-    """
-    _require_numbers(list(voltages_v.values()))
-    low, high = min(voltages_v, key=voltages_v.__getitem__), max(voltages_v, key=voltages_v.__getitem__)
-    span = voltages_v[high] - voltages_v[low]
-    if span <= limit_v:
-        return None
-    return Finding(
-        "voltages_differ",
-        "dut",
-        f"Port {high} reads {span:.2f} V more than port {low}, though all see one mains; "
-        f"{limit_v:g} V are allowed. Look at the voltage offset registers.",
-        span,
-        limit_v,
     )
 
 
@@ -507,28 +453,6 @@ def check_load_angle(
         f"but {abs(expected_deg):g} deg by the station file: the load is not what it should be.",
         abs(measured_deg),
         abs(expected_deg),
-    )
-
-
-def check_gain(name: str, counts: int, nominal_counts: int, limit_pct: float) -> Finding | None:
-    """Find a gain outside of its window around nominal: a wrong CT, burden, adaptor or PGA.
-
-    Args:
-        name: Which gain, for the message.
-        counts: The gain about to be written.
-        nominal_counts: Nominal gain for the PGA in force; `NOMINAL_CURRENT_GAINS` has those of the CT6.
-        limit_pct: Half-width of the window, in percent.
-    """
-    away_pct = (counts / nominal_counts - 1) * 100
-    if abs(away_pct) <= limit_pct:
-        return None
-    return Finding(
-        "gain_out_of_range",
-        "dut",
-        f"{name} would be {counts}, {away_pct:+.1f} % from its nominal {nominal_counts}; "
-        f"{limit_pct:g} % are believable. Look for a wrong CT, burden, adaptor or PGA.",
-        float(counts),
-        float(nominal_counts),
     )
 
 
