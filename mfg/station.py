@@ -130,6 +130,11 @@ class Conductor:
         """Whether the conductor passes through one CT only, which the operator moves."""
         return self.ct_jig == SINGLE
 
+    @property
+    def sign(self) -> int:
+        """Sign of the power that a port reads: 1 where the CTs are clamped for export, else -1."""
+        return 1 if self.direction == "export" else -1
+
 
 @dataclass(frozen=True)
 class LoadPoint:

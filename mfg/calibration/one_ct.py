@@ -13,7 +13,8 @@ ONCE_TURNS = 0.5  # from which on a conductor passes through a CT; noise and pic
 def check_only_asked(asked: int, ratios: Mapping[int, float], turns: int) -> Finding | None:
     """Find another CT on the conductor than the one that was asked for, or none.
 
-    A plug in another port's jack shows alike, so both are named.
+    A plug in another port's jack shows alike, so both are named. A CT that was left out shows like a dead
+    input: the hand that placed it is doubted first, and the unit is not judged.
 
     Args:
         asked: The port whose CT is to be on the conductor.
@@ -21,8 +22,7 @@ def check_only_asked(asked: int, ratios: Mapping[int, float], turns: int) -> Fin
         turns: Turns of the conductor through that CT, >= 1.
 
     Returns:
-        The port that reads the conductor without being asked, which the fixture's people mend; or that no
-        port reads it, though the CT was put there: then the unit's input, plug or CT is dead.
+        The port that reads the conductor without being asked, or that no port reads it.
     """
     others = {port: ratio for port, ratio in ratios.items() if port != asked}
     loudest = max(others, key=lambda port: abs(others[port]))
@@ -39,9 +39,32 @@ def check_only_asked(asked: int, ratios: Mapping[int, float], turns: int) -> Fin
         return None
     return Finding(
         "ct_sees_nothing",
-        "dut",
-        f"Port {asked} reads {ratios[asked]:.2f} times the reference's current with its CT around {turns} "
-        "turns, and no other port reads it: the CT is not closed, or CT, plug or input is dead.",
+        "fixture",
+        f"Port {asked} reads {ratios[asked]:.2f} times the reference's current, asked for with its CT around "
+        f"{turns} turns, and no other port reads it: the CT is not around the conductor or not closed. If it "
+        "is, its plug or the unit's input is dead.",
         ratios[asked],
         SEEING_SHARE * turns,
+    )
+
+
+def check_way_round(asked: int, active_w: float, direction: int) -> Finding | None:
+    """Find a CT that was put around the conductor the other way round.
+
+    Wires that are exchanged show alike, so both are named.
+
+    Args:
+        asked: The port whose CT is on the conductor.
+        active_w: What the port reads, in W.
+        direction: 1 where the CTs are clamped for positive power, -1 where for negative.
+    """
+    if active_w * direction > 0:
+        return None
+    return Finding(
+        "ct_turned",
+        "fixture",
+        f"Port {asked} reads {active_w:.0f} W, of the other sign: its CT is the other way round on the "
+        "conductor. If its arrow is right, its wires are exchanged.",
+        active_w,
+        0.0,
     )

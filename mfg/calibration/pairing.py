@@ -63,6 +63,14 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def away_pct(values: Sequence[float]) -> float:
+    """Return by how much one of some positive readings is away from their mean at most, in percent."""
+    middle = mean(values)
+    if middle <= 0:
+        raise ValueError(f"cannot relate a distance to a mean of {middle}")
+    return max(abs(value - middle) for value in values) / middle * 100.0
+
+
 def spread_pct(values: Sequence[float]) -> float:
     """Return the span of some positive readings relative to their mean, in percent."""
     middle = mean(values)

@@ -362,12 +362,12 @@ def typed_lines(step: float, reading: float, wander_pct: float) -> tuple[Contrib
     Args:
         step: One step of the last digit that was typed, in the unit of the reading.
         reading: What was typed, > 0.
-        wander_pct: By how much the quantity wandered from question to answer: the reading was taken at an
-            unknown time of it.
+        wander_pct: By how much the quantity was away from its mean at most, from question to answer: the
+            reading was taken at an unknown time of it, and is compared with the mean.
     """
     return (
         within("reference, digits that were read", 50.0 * step / reading, source="half a step"),
-        within("reference, time of the reading", wander_pct / 2, source="the unit's windows meanwhile"),
+        within("reference, time of the reading", wander_pct, source="the unit's windows meanwhile"),
     )
 
 

@@ -32,6 +32,7 @@ COMMON_SCALE_LIMIT_PCT = 8.0  # an unadjusted unit's ports are within 5 % (ct6-i
 LEAST_MAINS_V = 50.0  # below, the chips do not meter
 TURNS_LIMIT_PCT = 8.0  # one turn of six more or less is at least 16 %
 LOAD_MARGIN_PCT = 10.0  # mains above its nominal voltage, and the load cold
+LOAD_LACK_PCT = 20.0  # mains below its nominal voltage, and a heater at the low end of its tolerance
 GAIN_MARGIN_PCT = 5.0  # before its gain is adjusted a port may read high by this
 LOAD_ANGLE_LIMIT_DEG = 0.5  # meters know an angle at PF 1 to 0.2 deg; 0.5 deg are 1.5 % of power at PF 0.5
 CONVERTER_CLIP_A = 102.6  # RMS of a sine that fits the converter at PGA x1 (metrology 0.7)
@@ -453,6 +454,26 @@ def check_load_angle(
         f"but {abs(expected_deg):g} deg by the station file: the load is not what it should be.",
         abs(measured_deg),
         abs(expected_deg),
+    )
+
+
+def check_load_current(settled_a: float, nominal_a: float) -> Finding | None:
+    """Find a load that draws another current than the station file says: a heater with an open element.
+
+    Args:
+        settled_a: At the reference, once it was stable, in A.
+        nominal_a: Of the load point, in A, > 0.
+    """
+    away_pct = (settled_a / nominal_a - 1) * 100
+    if -LOAD_LACK_PCT <= away_pct <= LOAD_MARGIN_PCT:
+        return None
+    return Finding(
+        "load_current",
+        "fixture",
+        f"The load draws {settled_a:.3f} A, {away_pct:+.0f} % from the {nominal_a:g} A of the station file; "
+        f"-{LOAD_LACK_PCT:g} to +{LOAD_MARGIN_PCT:g} % are believable. Look at the heaters and at the mains.",
+        settled_a,
+        nominal_a,
     )
 
 

@@ -154,7 +154,7 @@ def _current_values(
 
 def _phase(dwell: Dwell, port: int, station: Station) -> int:
     means = dwell.means(port)
-    direction = 1 if station.conductor.direction == "export" else -1
+    direction = station.conductor.sign
     measured_deg = angle_deg(means.active_w, means.reactive_var, direction)
     return phase_counts(station.conductor.load_angle_deg, measured_deg, dwell.frequency_hz)
 

@@ -7,7 +7,7 @@ import openhtf as htf
 from mfg.errors import UsageError
 from mfg.fixtures.plugs import ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.unit_config import HeldValues
-from mfg.readings.operating_state import note_state, operating_state, soak
+from mfg.readings.operating_state import soak
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_standard
 from mfg.readings.voltage import dwell_voltage, solve_voltage_gains
@@ -27,7 +27,6 @@ def adjust_voltage(
     """
     sheet = traveller.sheet
     clock, station = unit.slot_context.clock, unit.slot_context.station
-    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     sheet.soak_s = soak(unit.api, clock, station.conductor.soak_s, lambda _done: None)
     dwell = dwell_voltage(sheet, unit, reference.open(), "adjust voltage")
     held = unit.api.config()

@@ -89,7 +89,7 @@ def identify_ports(
         dwells = dict.fromkeys(sheet.ports, _dwell(sheet, unit, power, meter, feed))
         passes = {port: port for port in sheet.ports}
     turns = {}
-    expected_sign = 1 if station.conductor.direction == "export" else -1
+    expected_sign = station.conductor.sign
     for port, dwell in dwells.items():
         means = dwell.means(port)
         # Alone on the conductor, a port that sees all of its turns sees the conductor of its number.
@@ -141,7 +141,7 @@ def _taken(
     def take(placed: LoadBench) -> None:
         take_for_adjustment(unit.api, sheet, placed, rule, feed)
 
-    take_ports(bench, sheet, power, operator, "adjust", take)
+    take_ports(bench, sheet, power, operator, "adjust", take, goes_back=True)
     switch_off_measured(power.switch, (power.load,), bench.clock)
     dwells: dict[int, Dwell] = {port: sheet.taken[port].dwell for port in sheet.ports}
     ratios = {port: mean(dwell.current_ratios(port)) for port, dwell in dwells.items()}

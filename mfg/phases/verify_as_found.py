@@ -8,7 +8,6 @@ from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
 from mfg.readings.notes import NO_POWER
-from mfg.readings.operating_state import note_state, operating_state
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -32,7 +31,6 @@ def verify_as_found(
     Needs: the unit on the network as it came, the load prepared. Leaves: nothing written; the load on.
     """
     sheet = traveller.sheet
-    note_state(sheet.operating_states, operating_state(unit.api, unit.slot_context.clock, sheet.features))
     high = take_high_point(sheet, unit, power, reference, operator, "as found")
     for port in sheet.ports:
         if not sheet.has_power:

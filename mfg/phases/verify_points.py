@@ -78,13 +78,12 @@ def _dwell(bench: LoadBench, sheet: Traveller, api: DutApi, point: LoadPoint, ru
         bench.switch.feed()
         sheet.report_progress(f"verify {point.name}", done, rule.least)
 
-    note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
-    if point.name == ADJUSTED_POINT and not bench.station.conductor.one_at_a_time:
-        settled_s = clock.now_s() + DISCARDED_WINDOWS * WINDOW_S  # the load stayed, the registers changed
-    else:
+    load_stayed = point.name == ADJUSTED_POINT and not bench.station.conductor.one_at_a_time
+    if not load_stayed:
         bench.go_to(point, sheet.deadline_s("settle_s"), feed)
-        settled_s = clock.now_s()
-    source = window_source(api, clock, sheet.features, settled_s)
+    note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
+    passing_s = DISCARDED_WINDOWS * WINDOW_S if load_stayed else 0.0  # the registers changed just now
+    source = window_source(api, clock, sheet.features, clock.now_s() + passing_s)
     return bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
 
 

@@ -16,7 +16,6 @@ from mfg.fixtures.plugs import (
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated
 from mfg.readings.high_point import HighPoint, take_high_point
-from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.restarts import note_start, require_no_restart
 from mfg.readings.stored import holds, stored_files, used_files
 from mfg.readings.supply_cycle import cycle_supply
@@ -60,7 +59,6 @@ def verify_stored(
     sheet.stored_files = stored_files(unit.api, sheet.features)
     test.measurements["files_survived"] = sheet.stored_files == written
     _judge_registers(test, sheet, unit.api)
-    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     note_start(sheet, unit.api, clock)
     high = take_high_point(sheet, unit, power, reference, operator, "verify stored")
     test.measurements["stored_windows"] = min(dwell.count() for dwell in high.dwells.values())

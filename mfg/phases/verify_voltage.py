@@ -13,7 +13,6 @@ from mfg.fixtures.plugs import (
 )
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
-from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_limits, bench_standard
@@ -73,7 +72,6 @@ def verify_stored_voltage(
     test.measurements["files_survived"] = stored.survived
     test.measurements["returned_s"] = stored.returned_s
     test.measurements["others_changed"] = stored.others_changed
-    note_state(sheet.operating_states, operating_state(unit.api, unit.slot_context.clock, sheet.features))
     dwell = dwell_voltage(sheet, unit, reference.open(), "verify stored voltage")
     for number, evaluated in _errors(sheet, unit.slot_context.station, dwell).items():
         name = f"port{number}_stored_voltage_error_pct"

@@ -113,7 +113,7 @@ class Evaluator:
         )
         if dwell.typed is not None:
             step_v = dwell.typed.pair.voltage_step_v
-            budget = budget.with_lines(typed_lines(step_v, means.reference_v, dwell.voltage_spread_pct(port)))
+            budget = budget.with_lines(typed_lines(step_v, means.reference_v, dwell.voltage_wander_pct(port)))
         return _evaluated(error_pct(means.voltage_v, self.reference_v(means)), budget)
 
     def current(self, dwell: Dwell, port: int) -> Evaluated:
@@ -128,7 +128,7 @@ class Evaluator:
         )
         if dwell.typed is not None:
             step_a = dwell.typed.pair.current_step_a
-            budget = budget.with_lines(typed_lines(step_a, means.reference_a, dwell.current_spread_pct(port)))
+            budget = budget.with_lines(typed_lines(step_a, means.reference_a, dwell.current_wander_pct(port)))
         return _evaluated(error_pct(means.current_a, self.reference_a(means)), budget)
 
     def power(self, dwell: Dwell, port: int) -> Evaluated:
@@ -149,24 +149,19 @@ class Evaluator:
             self.bench,
         )
         expected_w = self.conductor.turns * self.standard.corrected("power", means.reference_w)
-        return _evaluated(error_pct(means.active_w * self.direction, expected_w), budget)
+        return _evaluated(error_pct(means.active_w * self.conductor.sign, expected_w), budget)
 
     def phase(self, dwell: Dwell, port: int) -> Evaluated:
         """Evaluate the phase angle's error of a port, in degrees, against the load's known angle."""
         angles = [
             angle_difference_deg(
-                angle_deg(window.active_w, window.reactive_var, self.direction),
+                angle_deg(window.active_w, window.reactive_var, self.conductor.sign),
                 self.conductor.load_angle_deg,
             )
             for window in dwell.windows[port]
         ]
         budget = phase_budget(type_a("repeatability", angles, "windows"), self.bench)
         return _evaluated(math.fsum(angles) / len(angles), budget)
-
-    @property
-    def direction(self) -> int:
-        """1 where the CTs are clamped for positive power, -1 where for negative."""
-        return 1 if self.conductor.direction == "export" else -1
 
     def reference_v(self, means: Means) -> float:
         """Return the reference's voltage, corrected."""

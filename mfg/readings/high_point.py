@@ -12,6 +12,7 @@ from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
 from mfg.readings.load_points import LoadBench
 from mfg.readings.notes import note_dwell
+from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.port_by_port import take_ports, together
 from mfg.readings.standard import bench_limits, bench_standard
@@ -71,6 +72,7 @@ def take_high_point(
 
     def take(placed: LoadBench) -> None:
         placed.go_to(point, sheet.deadline_s("settle_s"), feed)
+        note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
         source = window_source(unit.api, clock, sheet.features, clock.now_s())
         dwell = placed.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
         dwells.update(dict.fromkeys(placed.ports, dwell))

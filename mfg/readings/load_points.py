@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.one_ct import check_only_asked
+from mfg.calibration.one_ct import check_only_asked, check_way_round
 from mfg.calibration.pairing import Sample, mean, window_s
 from mfg.calibration.windows import (
     FIRST_WINDOW_LIMIT_PPM,
@@ -16,6 +16,7 @@ from mfg.calibration.windows import (
     check_first_window,
     check_line_frequency,
     check_load_angle,
+    check_load_current,
     check_mains_steady,
     check_not_saturated,
     check_reference_fresh,
@@ -66,8 +67,9 @@ class LoadBench:
             The current at the reference, in A.
 
         Raises:
-            FixtureError: The current does not arrive or become stable within `settle_s`, or the switch fails.
-            StationError: The reference failed, or gives earlier readings.
+            FixtureError: The current does not arrive or become stable within `settle_s`, is another than the
+                station file says, or the switch fails. StationError: The reference failed, or gives earlier
+                readings.
         """
         channel = self.station.power_switch.load_channel
 
@@ -86,7 +88,11 @@ class LoadBench:
         if before_a >= point.current_a:
             self._set_range(point.range_a)
         update_s = self.station.reference_meter.update_s
-        return wait_until_settled(self.meter, measured_a, self.clock, change, update_s, deadline, on_poll)
+        settled_a = wait_until_settled(
+            self.meter, measured_a, self.clock, change, update_s, deadline, on_poll
+        )
+        require_believable([lambda: check_load_current(settled_a, point.current_a)])
+        return settled_a
 
     def _set_range(self, range_a: float) -> None:
         settings = self.station.reference_meter
@@ -124,14 +130,19 @@ class LoadBench:
         return dwell
 
     def _check_placed(self, dwell: Dwell) -> Finding | None:
-        """Find the wrong CT on the conductor, where the bench takes one at a time."""
+        """Find the wrong CT on the conductor, or one that is turned, where the bench takes one at a time."""
         conductor = self.station.conductor
         if not conductor.one_at_a_time:
             return None
         # A port's first window may be stale.
         ratios = {port: mean(dwell.current_ratios(port)[1:]) for port in dwell.windows}
-        findings = (check_only_asked(asked, ratios, conductor.turns) for asked in self.ports)
-        return next((finding for finding in findings if finding is not None), None)
+        for asked in self.ports:
+            finding = check_only_asked(asked, ratios, conductor.turns)
+            active_w = mean([window.active_w for window in dwell.windows[asked][1:]])
+            finding = finding or check_way_round(asked, active_w, conductor.sign)
+            if finding is not None:
+                return finding
+        return None
 
     def _believable_scatter_ppm(self, dwell: Dwell) -> float:
         """Return the scatter that windows may have: the load's, that of the steps, and what pairing leaves.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct
+from mfg.calibration.pairing import Sample, away_pct, interpolated, mean, spread_pct
 from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, StationError
@@ -91,6 +91,14 @@ class Dwell:
         """Return by how much the port's current wandered over the windows, in percent; it must be above 0."""
         return spread_pct([window.current_a for window in self.windows[port]])
 
+    def voltage_wander_pct(self, port: int) -> float:
+        """Return by how much a window of the port's voltage is away from their mean at most, in percent."""
+        return away_pct([window.voltage_v for window in self.windows[port]])
+
+    def current_wander_pct(self, port: int) -> float:
+        """Return by how much a window of the port's current is away from their mean at most, in percent."""
+        return away_pct([window.current_a for window in self.windows[port]])
+
     def current_ratios(self, port: int) -> list[float]:
         """Return the ratio of the port's current to the reference's, window by window."""
         return [window.current_a / window.reference_a for window in self.windows[port]]
@@ -144,8 +152,10 @@ def collect_windows(
             paired = _paired(seen, samples)
             on_poll(min(len(windows) for windows in paired.values()))
             if _enough(paired, rule, ports):
-                most = {port: windows[: rule.most] for port, windows in paired.items()}
-                return _dwell(source, feed, most, samples)
+                # A typed reading may be of any moment since its question: all windows count.
+                most = rule.most if feed.typed() is None else None
+                kept = {port: windows[:most] for port, windows in paired.items()}
+                return _dwell(source, feed, kept, samples)
             clock.sleep_s(source.poll_s)
     slow = [chip for chip in CHIP_PORTS if sum(window.chip == chip for window in seen) < rule.least]
     if not slow:

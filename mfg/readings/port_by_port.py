@@ -30,6 +30,7 @@ PUT_CT = (
 GO_BACK = " B goes back to port {before}."
 NONE_BEFORE = "There is no port before port {port}. "
 NEITHER = "{answer} is neither Enter nor B. "
+NOT_ENTER = "{answer} is not Enter. What was read in this round counts: no port is taken twice. "
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ def take_for_adjustment(
         DutError, FixtureError, StationError: As `LoadBench.go_to` and `LoadBench.dwell`.
     """
     clock, station = bench.clock, bench.station
-    note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
     run_s = soak(api, clock, station.conductor.soak_s, feed)
     sheet.soak_s = sheet.soak_s or run_s  # of the port that is taken first
     source = window_source(api, clock, sheet.features, clock.now_s())
@@ -69,6 +69,7 @@ def take_for_adjustment(
     zeros_a = {port: mean([current_a for current_a, _active_w in values]) for port, values in found.items()}
     point = station.load_points[0]
     settled_a = bench.go_to(point, sheet.deadline_s("settle_s"), feed)
+    note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
     source = window_source(api, clock, sheet.features, clock.now_s())
     taken = Taken(zeros_a, settled_a, bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed))
     sheet.taken |= dict.fromkeys(bench.ports, taken)
@@ -82,6 +83,7 @@ def take_ports(
     operator: OperatorPlug,
     name: str,
     take: Callable[[LoadBench], None],
+    goes_back: bool = False,
 ) -> None:
     """Have all ports taken at once, or each after its CT was put around the conductor.
 
@@ -93,6 +95,7 @@ def take_ports(
         name: What the round is for, such as "verify"; the sheet notes under it the CTs in their order.
         take: Takes the ports of the bench it is given: those with a CT on the conductor. It is called once
             more for a port that the operator goes back to.
+        goes_back: Whether the operator may. Never where ports are judged: the reading that suits would count.
 
     Raises:
         FixtureError: The load is not off, nobody answered, or the operator went back too often; as `take`
@@ -113,13 +116,18 @@ def take_ports(
         sheet.ct_rounds.setdefault(name, []).append(port)
         take(replace(bench, ports=(port,)))
 
-    walk_ports(name, power.slot_context.slot.number, bench.ports, ask, take_one)
+    walk_ports(name, power.slot_context.slot.number, bench.ports, ask, take_one, goes_back)
 
 
 def walk_ports(
-    name: str, slot: int, ports: Sequence[int], ask: Callable[[str], str], take: Callable[[int], None]
+    name: str,
+    slot: int,
+    ports: Sequence[int],
+    ask: Callable[[str], str],
+    take: Callable[[int], None],
+    goes_back: bool,
 ) -> None:
-    """Go from port to port, and back where the operator says so.
+    """Go from port to port, and back where the operator says so and may.
 
     Args:
         name: Of the round, and
@@ -127,6 +135,7 @@ def walk_ports(
         ports: In the order in which they are taken.
         ask: Has a CT put around the conductor; returns what was answered. Enter alone says that it is there.
         take: Takes the readings of a port; those that it took before no longer count.
+        goes_back: Whether a port may be taken again.
 
     Raises:
         FixtureError: The operator went back, or answered otherwise, more than `MOST_BACK` times.
@@ -134,7 +143,7 @@ def walk_ports(
     position, others, remark = 0, 0, ""
     while position < len(ports):
         port = ports[position]
-        back = GO_BACK.format(before=ports[position - 1]) if position else ""
+        back = GO_BACK.format(before=ports[position - 1]) if position and goes_back else ""
         put = PUT_CT.format(port=port, slot=slot, name=name, place=position + 1, count=len(ports))
         answer = ask(remark + put + back).strip().lower()
         remark = ""
@@ -149,7 +158,9 @@ def walk_ports(
                 f"was {quoted(answer)} at port {port}.",
                 "Look at the CTs and the conductor, then start the unit again.",
             )
-        if answer != BACK:
+        if not goes_back:
+            remark = NOT_ENTER.format(answer=quoted(answer))
+        elif answer != BACK:
             remark = NEITHER.format(answer=quoted(answer))
         elif not position:
             remark = NONE_BEFORE.format(port=port)

@@ -14,6 +14,7 @@ from mfg.fixtures.traveller import Traveller
 from mfg.fixtures.unit_config import HeldValues
 from mfg.readings.load_points import reference_checks, require_believable
 from mfg.readings.notes import note_dwell
+from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell, collect_windows
 from mfg.readings.standard import ReferenceStandard
 from mfg.readings.window_sources import CHIP_PORTS, window_source
@@ -86,6 +87,7 @@ def dwell_voltage(sheet: Traveller, unit: UnitApiPlug, meter: Reference, name: s
     def report(done: int) -> None:
         sheet.report_progress(name, done, rule.least)
 
+    note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
     source = window_source(unit.api, clock, sheet.features, clock.now_s())
     dwell = collect_windows(source, meter, clock, rule, sheet.deadline_s("dwell_s"), report, ports=())
     note_dwell(sheet, name, None, dwell)

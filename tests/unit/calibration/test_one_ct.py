@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfg.calibration.one_ct import check_only_asked
+from mfg.calibration.one_ct import check_only_asked, check_way_round
 
 QUIET = dict.fromkeys(range(1, 7), 0.0005)
 
@@ -37,8 +37,18 @@ def test_an_offset_that_an_untested_port_still_has_is_no_conductor():
 
 
 @pytest.mark.parametrize("asked_reads", [0.0, 2.9])
-def test_a_conductor_that_no_port_reads_speaks_against_the_unit(asked_reads):
+def test_a_conductor_that_no_port_reads_speaks_against_the_hand_that_placed_the_ct(asked_reads):
     finding = check_only_asked(4, QUIET | {4: asked_reads}, 6)
     assert finding is not None
-    assert (finding.name, finding.culprit) == ("ct_sees_nothing", "dut")
+    assert (finding.name, finding.culprit) == ("ct_sees_nothing", "fixture")
     assert finding.message.startswith(f"Port 4 reads {asked_reads:.2f} times")
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_ct_that_is_the_other_way_round_speaks_against_that_hand_too(direction):
+    assert check_way_round(3, 12420.0 * direction, direction) is None
+    finding = check_way_round(3, -12420.0 * direction, direction)
+    assert finding is not None
+    assert (finding.name, finding.culprit) == ("ct_turned", "fixture")
+    assert "Port 3 reads" in finding.message
+    assert check_way_round(3, 0.0, direction) is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfg.calibration.pairing import Sample, interpolated, mean, spread_pct, window_s
+from mfg.calibration.pairing import Sample, away_pct, interpolated, mean, spread_pct, window_s
 
 SAMPLES = [Sample(0.0, (230.0, 9.0)), Sample(1.0, (232.0, 9.2)), Sample(3.0, (228.0, 8.8))]
 
@@ -50,6 +50,13 @@ def test_a_mean_needs_finite_values():
     for values in ([], [1.0, math.nan], [math.inf]):
         with pytest.raises(ValueError, match="cannot average"):
             mean(values)
+
+
+def test_the_farthest_reading_is_as_far_from_the_mean_as_it_is():
+    assert away_pct([99.0, 99.0, 102.0]) == pytest.approx(2.0)
+    assert away_pct([101.0, 101.0, 98.0]) == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="cannot relate"):
+        away_pct([-1.0, 1.0])
 
 
 def test_a_span_is_relative_to_its_mean():

@@ -120,7 +120,9 @@ def test_only_the_additions_that_apply_are_lines():
 
 
 def test_a_typed_reading_adds_its_last_digit_and_the_time_that_it_took():
-    digits, time = typed_lines(0.01, 9.0, 0.2)  # 9.00 A, typed while the load wandered by 0.2 %
+    digits, time = typed_lines(
+        0.01, 9.0, 0.1
+    )  # 9.00 A, typed while the load was up to 0.1 % away from its mean
     assert digits.standard == pytest.approx(0.005 / 9.0 * 100 / math.sqrt(3))
     assert time.standard == pytest.approx(0.1 / math.sqrt(3))
     plain, typed = gain_current(), gain_current().with_lines([digits, time])

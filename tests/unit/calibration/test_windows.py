@@ -14,6 +14,7 @@ from mfg.calibration.windows import (
     check_first_window,
     check_line_frequency,
     check_load_angle,
+    check_load_current,
     check_mains_in_range,
     check_mains_steady,
     check_not_saturated,
@@ -323,3 +324,15 @@ def test_an_angle_within_what_meters_know_and_one_that_none_gives_are_let_pass()
     assert check_load_angle(0.3, 0.0) is None
     assert check_load_angle(-60.2, 60.0) is None
     assert check_load_angle(None, 0.0) is None
+
+
+@pytest.mark.parametrize("settled_a", [7.21, 9.0, 9.89])
+def test_a_load_follows_the_mains(settled_a):
+    assert check_load_current(settled_a, 9.0) is None
+
+
+@pytest.mark.parametrize("settled_a", [0.0, 6.0, 7.19, 9.91, 18.0])
+def test_a_load_of_another_current_is_the_benchs_fault(settled_a):
+    finding = check_load_current(settled_a, 9.0)
+    assert finding is not None
+    assert (finding.name, finding.culprit) == ("load_current", "fixture")

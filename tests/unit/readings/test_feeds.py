@@ -111,6 +111,13 @@ class TestATypedReading:
                 typed_checks(replace(steady, windows={**steady.windows, 1: tuple(windows)}), [1])
             )
 
+    def test_may_be_of_the_moment_that_was_farthest_from_the_mean(self):
+        window = dwell().windows[1][0]
+        rising = tuple(replace(window, current_a=current_a) for current_a in (53.0, 53.0, 53.0, 54.0))
+        found = replace(dwell(), windows={1: rising})
+        assert found.current_wander_pct(1) == pytest.approx(0.75 / 53.25 * 100)
+        assert found.voltage_wander_pct(1) == 0.0
+
     def test_spans_are_those_of_the_port_that_is_asked_for(self):
         assert with_port(dwell(), 3, voltage_v=240.0).voltage_spread_pct(3) == 0.0
         assert dwell().current_spread_pct(1) == pytest.approx(0.004, rel=0.01)

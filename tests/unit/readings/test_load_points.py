@@ -120,6 +120,18 @@ class TestGoingToAPoint:
         with pytest.raises(FixtureError, match=r"4\.400 A by the power switch, 5 s after it was switched"):
             load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
 
+    @pytest.mark.parametrize(("current_a", "told"), [(6.0, "-33 %"), (9.95, r"\+11 %")])
+    def test_a_load_of_another_current_than_the_station_file_says_is_the_benchs_fault(self, current_a, told):
+        bench = Bench(TurnedClock.at(0.0), current_a=current_a)
+        with pytest.raises(FixtureError, match=f"{told} from the 9 A of the station file"):
+            load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
+
+    @pytest.mark.parametrize("current_a", [7.3, 9.8])
+    def test_as_far_as_the_mains_may_be_from_its_nominal_voltage_a_load_is_let_pass(self, current_a):
+        bench = Bench(TurnedClock.at(0.0), current_a=current_a)
+        reached_a = load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
+        assert reached_a == pytest.approx(current_a)
+
 
 def samples_of(*currents_a: float, voltage_v: float = VOLTAGE_V) -> tuple[Sample, ...]:
     """Give readings of the reference, each with another last digit of the voltage."""
@@ -239,6 +251,11 @@ class TestADwell:
         assert take(2) is found
         with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 3 was asked for"):
             take(3)
+        turned = with_port(found, 2, active_w=-12420.0)
+        monkeypatch.setattr(load_points, "collect_windows", lambda *_args: turned)
+        with pytest.raises(FixtureError, match="Port 2 reads -12420 W, of the other sign"):
+            take(2)
+        monkeypatch.setattr(load_points, "collect_windows", lambda *_args: found)
         with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 1 was asked for"):
             LoadBench(single, TurnedClock.at(0.0), switch, switch).dwell(switch, StopRule(), 30.0, print)
 

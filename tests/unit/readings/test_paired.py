@@ -17,6 +17,7 @@ from bench_fakes import TurnedClock, dwell, with_port
 from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, FixtureError, StationError
+from mfg.fixtures.hand_held_meter import HandHeldMeter, Plausible
 from mfg.fixtures.reference_meter import ReferenceReading
 from mfg.readings.feeds import ReferenceFeed
 from mfg.readings.paired import (
@@ -25,6 +26,7 @@ from mfg.readings.paired import (
     read_unpaired,
 )
 from mfg.readings.window_sources import CHIP_PORTS, ChipWindow, PortReading
+from mfg.station import HandHeldMeterSettings
 
 TURNS = 6
 WINDOW_S = 0.32
@@ -213,6 +215,21 @@ class TestTheNumberOfWindows:
     def test_ends_at_the_most_that_the_rule_allows(self, clock):
         rule = StopRule(wanted_ppm=0.001, least=LEAST, most=6)
         assert 6 <= collect(FakeSource(clock), FakeMeter(clock), clock, rule).count() <= 7
+
+    def test_is_all_since_the_question_where_a_person_reads_the_meter(self, clock):
+        """What was read may be of the last moment before the answer."""
+
+        def ask(_text: str, _timeout_s: float) -> str:
+            clock.sleep_s(4.0)
+            return "230.4 8.97"
+
+        settings = HandHeldMeterSettings("Fluke", "87V", "1", 600.0, 10.0)
+        meter = HandHeldMeter(settings, Plausible(230.0, None, 15.0, 10.0, 0.5), ask, 120.0, clock)
+        meter.expect(9.0)
+        asked_s = clock.now_s()
+        found = collect(FakeSource(clock), meter, clock, StopRule(wanted_ppm=0.001, least=LEAST, most=6))
+        assert found.count() >= 10
+        assert found.windows[1][-1].t_s > asked_s + 4.0 - 2 * WINDOW_S
 
     def test_does_not_depend_on_a_port_that_is_not_asked_for(self, clock):
         def scattering(port: int, number: int) -> float:

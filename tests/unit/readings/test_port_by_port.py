@@ -30,8 +30,8 @@ class Walk:
         self.asked.append(text)
         return self.answers.pop(0) if self.answers else ""
 
-    def through(self, *ports: int) -> list[int]:
-        walk_ports("verify", 7, ports, self.ask, self.taken.append)
+    def through(self, *ports: int, goes_back: bool = True) -> list[int]:
+        walk_ports("verify", 7, ports, self.ask, self.taken.append, goes_back)
         return self.taken
 
 
@@ -62,6 +62,13 @@ class TestAWalk:
         assert walk.through(1, 2) == [1, 2]
         assert walk.asked[2].startswith("'{sn00001823}' is neither Enter nor B. Put the CT of port 2 ")
         assert len(walk.asked) == 3
+
+    def test_takes_no_port_twice_where_ports_are_judged_and_says_so(self):
+        walk = Walk("", "B")
+        assert walk.through(1, 2, goes_back=False) == [1, 2]
+        assert not any("B goes back" in text for text in walk.asked)
+        told = "'b' is not Enter. What was read in this round counts: no port is taken twice. "
+        assert walk.asked[2].startswith(f"{told}Put the CT of port 2 ")
 
     @pytest.mark.parametrize("answers", [["B"] * 20, ["", "", *["B", ""] * 20], ["what?"] * 20])
     def test_ends_when_nothing_comes_of_it(self, answers):
@@ -115,7 +122,7 @@ def take_all(bench_station: Any, switch: Any, rounds: Any = None) -> list[tuple[
         switch.live = True
         placed.append(one.ports)
 
-    take_ports(bench, sheet, power, switch, "adjust", take)
+    take_ports(bench, sheet, power, switch, "adjust", take, goes_back=True)
     return placed
 
 
@@ -163,12 +170,14 @@ class TestWhatTheAdjustmentIsSolvedFrom:
         shipped, fed = station(), []
         warm = replace(shipped, conductor=replace(shipped.conductor, soak_s=self.SOAK_S))
         zeros = {1: [(0.001, 0.0), (0.003, 0.0)], 2: [(0.0, 0.0)]}
-        for name, value in (("operating_state", ""), ("window_source", None), ("read_unpaired", zeros)):
+        for name, value in (("window_source", None), ("read_unpaired", zeros)):
             monkeypatch.setattr(port_by_port, name, lambda *_args, value=value: value)
+        done = self.done = []
+        monkeypatch.setattr(port_by_port, "operating_state", lambda *_args: done.append("display on") or "")
         found = with_port(dwell(), port, current_a=50.0 + port)
-        bench: Any = SimpleNamespace(
-            clock=clock, station=warm, ports=(port,), go_to=lambda *_args: 8.9, dwell=lambda *_args: found
-        )
+        bench: Any = SimpleNamespace(clock=clock, station=warm, ports=(port,))
+        bench.go_to = lambda *_args: done.append("load settled") or 8.9
+        bench.dwell = lambda *_args: done.append("dwell") or found
         api: Any = SimpleNamespace(uptime_s=clock.now_s)
         take_for_adjustment(api, sheet, bench, StopRule(), lambda _done: fed.append(clock.now_s()))
         return fed
@@ -180,6 +189,10 @@ class TestWhatTheAdjustmentIsSolvedFrom:
         assert max(later - earlier for earlier, later in pairwise([4.0, *fed, self.SOAK_S])) <= 1.0
         assert sheet.taken[1].zeros_a == {1: pytest.approx(0.002), 2: 0.0}
         assert sheet.taken[1].settled_a == 8.9
+
+    def test_is_read_with_the_display_on_which_goes_off_by_its_timer(self, monkeypatch):
+        self.take(monkeypatch, TurnedClock.at(4.0), blank_sheet(), 1)
+        assert self.done == ["load settled", "display on", "dwell"]
 
     def test_is_of_each_port_what_was_taken_last_and_the_warm_up_that_of_the_first(self, monkeypatch):
         clock, sheet = TurnedClock.at(4.0), blank_sheet()
