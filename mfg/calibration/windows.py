@@ -457,22 +457,22 @@ def check_load_angle(
     )
 
 
-def check_load_current(settled_a: float, nominal_a: float) -> Finding | None:
+def check_load_current(drawn_a: float, nominal_a: float) -> Finding | None:
     """Find a load that draws another current than the station file says: a heater with an open element.
 
     Args:
-        settled_a: At the reference, once it was stable, in A.
+        drawn_a: At the reference, mean of a dwell, in A.
         nominal_a: Of the load point, in A, > 0.
     """
-    away_pct = (settled_a / nominal_a - 1) * 100
+    away_pct = (drawn_a / nominal_a - 1) * 100
     if -LOAD_LACK_PCT <= away_pct <= LOAD_MARGIN_PCT:
         return None
     return Finding(
         "load_current",
         "fixture",
-        f"The load draws {settled_a:.3f} A, {away_pct:+.0f} % from the {nominal_a:g} A of the station file; "
+        f"The load draws {drawn_a:.3f} A, {away_pct:+.0f} % from the {nominal_a:g} A of the station file; "
         f"-{LOAD_LACK_PCT:g} to +{LOAD_MARGIN_PCT:g} % are believable. Look at the heaters and at the mains.",
-        settled_a,
+        drawn_a,
         nominal_a,
     )
 

@@ -7,7 +7,7 @@ import openhtf as htf
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
-from mfg.readings.notes import NO_POWER
+from mfg.readings.notes import NO_POWER, note_evaluated
 
 
 @htf.PhaseOptions(timeout_s=300)
@@ -40,6 +40,4 @@ def verify_as_found(
             sheet.left_out.add(("verify_as_found", power_name))
         for quantity, evaluated in high.errors(port):
             name = f"port{port}_as_found_{quantity}_error_pct"
-            limit = sheet.limits.limit("verify_as_found", name)
-            sheet.evaluations["verify_as_found", name] = evaluated.entry(limit)
-            test.measurements[name] = evaluated.value
+            test.measurements[name] = note_evaluated(sheet, "verify_as_found", name, evaluated)

@@ -7,6 +7,7 @@ import openhtf as htf
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.evaluation import no_load_current, no_load_power
 from mfg.readings.load_points import switch_off_measured
+from mfg.readings.notes import note_evaluated
 from mfg.readings.paired import read_unpaired
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_limits
@@ -37,7 +38,5 @@ def verify_no_load(
             f"port{port}_no_load_w": no_load_power(powers_w, station.nominal_voltage_v, bench),
         }
         for name, evaluated in values.items():
-            limit = sheet.limits.limit("verify_no_load", name)
-            sheet.evaluations["verify_no_load", name] = evaluated.entry(limit)
-            test.measurements[name] = evaluated.value
+            test.measurements[name] = note_evaluated(sheet, "verify_no_load", name, evaluated)
     require_no_restart(sheet, unit.api, clock)

@@ -11,9 +11,9 @@ from mfg.fixtures.dut_api import DutApi
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.evaluation import Evaluated, Evaluator
+from mfg.readings.evaluation import Evaluator
 from mfg.readings.load_points import LoadBench
-from mfg.readings.notes import NO_POWER, note_dwell
+from mfg.readings.notes import NO_POWER, note_dwell, note_evaluated
 from mfg.readings.operating_state import note_state, operating_state
 from mfg.readings.paired import Dwell
 from mfg.readings.port_by_port import take_ports, together
@@ -84,7 +84,7 @@ def _dwell(bench: LoadBench, sheet: Traveller, api: DutApi, point: LoadPoint, ru
     note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
     passing_s = DISCARDED_WINDOWS * WINDOW_S if load_stayed else 0.0  # the registers changed just now
     source = window_source(api, clock, sheet.features, clock.now_s() + passing_s)
-    return bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
+    return bench.dwell(point, source, rule, sheet.deadline_s("dwell_s"), feed)
 
 
 def _judge_port(
@@ -105,18 +105,12 @@ def _judge_port(
     elif point.name == ADJUSTED_POINT:
         _leave_out(test, sheet, f"{stem}_phase_error_deg")
     for name, evaluated in found.items():
-        _set(test, sheet, name, evaluated)
+        test.measurements[name] = note_evaluated(sheet, "verify_points", name, evaluated)
 
 
 def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:
     test.measurements.set_measurement_outcome_to_skipped(name)
     sheet.left_out.add(("verify_points", name))
-
-
-def _set(test: htf.TestApi, sheet: Traveller, name: str, evaluated: Evaluated) -> None:
-    limit = sheet.limits.limit("verify_points", name)
-    sheet.evaluations["verify_points", name] = evaluated.entry(limit)
-    test.measurements[name] = evaluated.value
 
 
 def _judge_together(test: htf.TestApi, dwells: Mapping[int, Dwell]) -> None:

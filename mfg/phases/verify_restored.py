@@ -7,7 +7,7 @@ import openhtf as htf
 from mfg.fixtures.operator import OperatorPlug
 from mfg.fixtures.plugs import PowerSwitchPlug, ReferenceMeterPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.high_point import take_high_point
-from mfg.readings.notes import NO_POWER
+from mfg.readings.notes import NO_POWER, is_proved, note_evaluated
 from mfg.readings.restarts import require_no_restart
 
 
@@ -33,7 +33,6 @@ def verify_restored(
     """
     sheet = traveller.sheet
     high = take_high_point(sheet, unit, power, reference, operator, "verify restored")
-    passed = True
     for port in sheet.ports:
         if not sheet.has_power:
             sheet.note_not_done(NO_POWER)
@@ -42,9 +41,6 @@ def verify_restored(
             sheet.left_out.add(("verify_restored", power_name))
         for quantity, evaluated in high.errors(port):
             name = f"port{port}_restored_{quantity}_error_pct"
-            entry = evaluated.entry(sheet.limits.limit("verify_restored", name))
-            sheet.evaluations["verify_restored", name] = entry
-            passed = passed and entry["verdict"] == "PASS"
-            test.measurements[name] = evaluated.value
+            test.measurements[name] = note_evaluated(sheet, "verify_restored", name, evaluated)
     require_no_restart(sheet, unit.api, unit.slot_context.clock)
-    sheet.proved_files = sheet.stored_files if passed else None
+    sheet.proved_files = sheet.stored_files if is_proved(sheet) else None

@@ -14,8 +14,8 @@ from mfg.fixtures.plugs import (
     UnitPortPlug,
 )
 from mfg.fixtures.traveller import Traveller
-from mfg.readings.evaluation import Evaluated
 from mfg.readings.high_point import HighPoint, take_high_point
+from mfg.readings.notes import note_evaluated
 from mfg.readings.restarts import note_start, require_no_restart
 from mfg.readings.stored import holds, stored_files, used_files
 from mfg.readings.supply_cycle import cycle_supply
@@ -90,13 +90,7 @@ def _judge_port(test: htf.TestApi, sheet: Traveller, high: HighPoint, port: int)
     else:
         _leave_out(test, sheet, f"{stem}_phase_error_deg")
     for name, evaluated in found.items():
-        _set(test, sheet, name, evaluated)
-
-
-def _set(test: htf.TestApi, sheet: Traveller, name: str, evaluated: Evaluated) -> None:
-    limit = sheet.limits.limit("verify_stored", name)
-    sheet.evaluations["verify_stored", name] = evaluated.entry(limit)
-    test.measurements[name] = evaluated.value
+        test.measurements[name] = note_evaluated(sheet, "verify_stored", name, evaluated)
 
 
 def _leave_out(test: htf.TestApi, sheet: Traveller, name: str) -> None:

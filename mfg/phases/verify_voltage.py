@@ -13,6 +13,7 @@ from mfg.fixtures.plugs import (
 )
 from mfg.fixtures.traveller import Traveller
 from mfg.readings.evaluation import Evaluated, Evaluator
+from mfg.readings.notes import note_evaluated
 from mfg.readings.paired import Dwell
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_limits, bench_standard
@@ -40,9 +41,7 @@ def verify_voltage(
     dwell = dwell_voltage(sheet, unit, reference.open(), "verify voltage")
     for port, evaluated in _errors(sheet, unit.slot_context.station, dwell).items():
         name = f"port{port}_voltage_error_pct"
-        limit = sheet.limits.limit("verify_voltage", name)
-        sheet.evaluations["verify_voltage", name] = evaluated.entry(limit)
-        test.measurements[name] = evaluated.value
+        test.measurements[name] = note_evaluated(sheet, "verify_voltage", name, evaluated)
     require_no_restart(sheet, unit.api, unit.slot_context.clock)
 
 
@@ -75,9 +74,7 @@ def verify_stored_voltage(
     dwell = dwell_voltage(sheet, unit, reference.open(), "verify stored voltage")
     for number, evaluated in _errors(sheet, unit.slot_context.station, dwell).items():
         name = f"port{number}_stored_voltage_error_pct"
-        limit = sheet.limits.limit("verify_stored_voltage", name)
-        sheet.evaluations["verify_stored_voltage", name] = evaluated.entry(limit)
-        test.measurements[name] = evaluated.value
+        test.measurements[name] = note_evaluated(sheet, "verify_stored_voltage", name, evaluated)
     require_no_restart(sheet, unit.api, unit.slot_context.clock)
 
 

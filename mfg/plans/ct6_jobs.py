@@ -10,6 +10,7 @@ from mfg.phases.adjust_voltage import adjust_voltage
 from mfg.phases.archive_over_usb import archive_over_usb
 from mfg.phases.archive_returned_unit import archive_returned_unit
 from mfg.phases.archive_running_unit import archive_running_unit
+from mfg.phases.check_ambient import check_ambient
 from mfg.phases.check_board_temperature import check_board_temperature
 from mfg.phases.check_calibration import check_calibration
 from mfg.phases.check_display import check_display
@@ -76,7 +77,7 @@ def reset_wifi_nodes(build: PlanBuilder) -> list[Any]:
 def cal_only_nodes(build: PlanBuilder) -> list[Any]:
     """Calibrate a unit that runs already."""
     identify = build.case(1950, identify_running_unit)
-    return [with_supply(build, identify, _settled(build, *calibration_nodes(build)))]
+    return [with_supply(build, identify, _ambient(build), _settled(build, *calibration_nodes(build)))]
 
 
 def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
@@ -90,7 +91,7 @@ def voltage_cal_only_nodes(build: PlanBuilder) -> list[Any]:
         *line_frequency_nodes(build),
         build.case(13000, store_calibration),
     )
-    return [with_supply(build, identify, _settled(build, *voltage))]
+    return [with_supply(build, identify, _ambient(build), _settled(build, *voltage))]
 
 
 def set_labels_nodes(build: PlanBuilder) -> list[Any]:
@@ -116,7 +117,7 @@ def restore_nodes(build: PlanBuilder) -> list[Any]:
         teardown=[build.teardown(12900, switch_load_off)],
     )
     restore = (build.case(12150, restore_factory_file), *line_frequency_nodes(build))
-    return [with_supply(build, identify, _settled(build, *restore, load))]
+    return [with_supply(build, identify, _ambient(build), _settled(build, *restore, load))]
 
 
 def _restore_over_usb_nodes(build: PlanBuilder) -> list[Any]:
@@ -141,7 +142,7 @@ def upgrade_and_cal_nodes(build: PlanBuilder) -> list[Any]:
         teardown=[build.case(13900, settle_calibration)],
     )
     identify = build.case(1950, identify_running_unit)
-    return [with_supply(build, identify, _exchanged(build, calibration))]
+    return [with_supply(build, identify, _ambient(build), _exchanged(build, calibration))]
 
 
 def test_only_nodes(build: PlanBuilder) -> list[Any]:
@@ -167,6 +168,11 @@ def test_only_nodes(build: PlanBuilder) -> list[Any]:
         teardown=[build.case(13950, settle_returned_unit)],
     )
     return [with_supply(build, returned)]
+
+
+def _ambient(build: PlanBuilder) -> Any:
+    """Measure the ambient temperature; nothing was done to the unit yet."""
+    return build.case(1970, check_ambient)
 
 
 def _exchanged(build: PlanBuilder, *main: Any) -> htf.PhaseGroup:

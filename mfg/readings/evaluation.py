@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mfg.calibration.decision import Decision, Rule, Spread, Tolerance, decide
+from mfg.calibration.decision import Decision, Rule, Spread, Tolerance, Verdict, decide
 from mfg.calibration.gains import error_pct
 from mfg.calibration.pairing import mean
 from mfg.calibration.phase_angles import angle_deg, angle_difference_deg
@@ -47,17 +47,26 @@ class Evaluated:
     uncertainty: Uncertainty
     never_negative: bool = False
 
-    def judged(self, limit: Limit) -> Decision:
-        """Judge the value by a limit's own rule."""
+    def judged(self, limit: Limit, waived: bool = False) -> Decision:
+        """Judge the value by a limit's own rule.
+
+        Args:
+            limit: With its rule.
+            waived: Whether somebody lets the limit be judged with a smaller ratio than it requires. Where
+                nobody does, a value that would pass with one is not proved good.
+        """
         kind = limit.rule or "simple"
         rule = Rule(kind, limit.risk, limit.required_tur)  # type: ignore[arg-type]
         tolerance = Tolerance(None if self.never_negative else limit.low, limit.high)
         spread = Spread(self.uncertainty.standard, self.uncertainty.expanded, self.uncertainty.dof)
-        return decide(self.value, tolerance, spread, rule)
+        decision = decide(self.value, tolerance, spread, rule)
+        if decision.verdict is Verdict.PASS and not (decision.tur_met or waived):
+            return replace(decision, verdict=Verdict.INDETERMINATE)
+        return decision
 
-    def entry(self, limit: Limit) -> Mapping[str, Any]:
-        """Return the uncertainty and the decision as a record stores them."""
-        decision = self.judged(limit)
+    def entry(self, limit: Limit, waived: bool = False) -> Mapping[str, Any]:
+        """Return the uncertainty and the decision as a record stores them; arguments as for `judged`."""
+        decision = self.judged(limit, waived)
         found = self.uncertainty
         return {
             "expanded": found.expanded,

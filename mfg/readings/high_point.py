@@ -74,7 +74,7 @@ def take_high_point(
         placed.go_to(point, sheet.deadline_s("settle_s"), feed)
         note_state(sheet.operating_states, operating_state(unit.api, clock, sheet.features))
         source = window_source(unit.api, clock, sheet.features, clock.now_s())
-        dwell = placed.dwell(source, rule, sheet.deadline_s("dwell_s"), feed)
+        dwell = placed.dwell(point, source, rule, sheet.deadline_s("dwell_s"), feed)
         dwells.update(dict.fromkeys(placed.ports, dwell))
         note_dwell(sheet, name, point, together(dwells))
 

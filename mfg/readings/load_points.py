@@ -67,9 +67,8 @@ class LoadBench:
             The current at the reference, in A.
 
         Raises:
-            FixtureError: The current does not arrive or become stable within `settle_s`, is another than the
-                station file says, or the switch fails. StationError: The reference failed, or gives earlier
-                readings.
+            FixtureError: The current does not arrive or become stable within `settle_s`, or the switch fails.
+            StationError: The reference failed, or gives earlier readings.
         """
         channel = self.station.power_switch.load_channel
 
@@ -88,18 +87,16 @@ class LoadBench:
         if before_a >= point.current_a:
             self._set_range(point.range_a)
         update_s = self.station.reference_meter.update_s
-        settled_a = wait_until_settled(
-            self.meter, measured_a, self.clock, change, update_s, deadline, on_poll
-        )
-        require_believable([lambda: check_load_current(settled_a, point.current_a)])
-        return settled_a
+        return wait_until_settled(self.meter, measured_a, self.clock, change, update_s, deadline, on_poll)
 
     def _set_range(self, range_a: float) -> None:
         settings = self.station.reference_meter
         self.meter.configure(settings.voltage_range_v, range_a, settings.update_s)
 
-    def dwell(self, source: WindowSource, rule: StopRule, timeout_s: float, on_poll: OnPoll) -> Dwell:
-        """Collect windows at the present point and check that they can be believed.
+    def dwell(
+        self, point: LoadPoint, source: WindowSource, rule: StopRule, timeout_s: float, on_poll: OnPoll
+    ) -> Dwell:
+        """Collect windows at a point, where the load is already, and check that they can be believed.
 
         Raises:
             DutError, FixtureError, StationError: By who must act on what is unbelievable; as
@@ -120,6 +117,7 @@ class LoadBench:
                 *typed_checks(dwell, self.ports),
                 lambda: check_not_saturated(currents),
                 lambda: check_load_stayed(dwell.samples),
+                lambda: check_load_current(mean([s.values[1] for s in dwell.samples]), point.current_a),
                 lambda: self._check_placed(dwell),
                 lambda: check_currents_there(later),
                 lambda: check_first_window(ratios(), max(believable_ppm, FIRST_WINDOW_LIMIT_PPM)),

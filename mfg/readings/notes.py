@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from dataclasses import astuple
 
+from mfg.calibration.decision import Verdict
 from mfg.fixtures.traveller import Traveller
+from mfg.readings.evaluation import Evaluated
 from mfg.readings.paired import Dwell
 from mfg.station import LoadPoint
 
 CSV_HEAD = "dwell,port,t_s,voltage_v,current_a,active_w,reactive_var,reference_v,reference_a,reference_w"
 
 NO_POWER = "Active power was not verified: the reference does not measure it."
+
+
+def note_evaluated(sheet: Traveller, phase: str, name: str, evaluated: Evaluated) -> float:
+    """Note a value's uncertainty and verdict on the traveller.
+
+    Args:
+        sheet: Of the run.
+        phase: Of the running phase, and
+        name: of its measurement, by which the limits file has the rule.
+        evaluated: The value.
+
+    Returns:
+        The value, to be measured.
+    """
+    waived = bool(sheet.uncertainty_waived_by)
+    sheet.evaluations[phase, name] = evaluated.entry(sheet.limits.limit(phase, name), waived)
+    return evaluated.value
+
+
+def is_proved(sheet: Traveller) -> bool:
+    """Return whether every value that was evaluated passed: one that is undecided proves nothing."""
+    return {held["verdict"] for held in sheet.evaluations.values()} <= {Verdict.PASS}
 
 
 def note_dwell(sheet: Traveller, name: str, point: LoadPoint | None, dwell: Dwell) -> None:

@@ -71,7 +71,7 @@ def take_for_adjustment(
     settled_a = bench.go_to(point, sheet.deadline_s("settle_s"), feed)
     note_state(sheet.operating_states, operating_state(api, clock, sheet.features))
     source = window_source(api, clock, sheet.features, clock.now_s())
-    taken = Taken(zeros_a, settled_a, bench.dwell(source, rule, sheet.deadline_s("dwell_s"), feed))
+    taken = Taken(zeros_a, settled_a, bench.dwell(point, source, rule, sheet.deadline_s("dwell_s"), feed))
     sheet.taken |= dict.fromkeys(bench.ports, taken)
     note_dwell(sheet, "adjust", point, together({port: held.dwell for port, held in sheet.taken.items()}))
 

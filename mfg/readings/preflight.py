@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime
 import math
 
@@ -17,7 +18,7 @@ from mfg.calibration.uncertainty import (
     voltage_budget,
     within,
 )
-from mfg.certificates import HAND_HELD_METER, Certificate
+from mfg.certificates import HAND_HELD_METER, REFERENCES, Certificate
 from mfg.limits import Limit, LimitSet
 from mfg.readings.evaluation import POWER_STEP_W
 from mfg.readings.standard import ReferenceStandard, bench_limits
@@ -31,12 +32,31 @@ CURRENT_STEP_A, VOLTAGE_STEP_V = 0.001, 0.01  # of the original interface, the c
 
 
 def past_due(certificates: dict[str, Certificate], today: datetime.date) -> list[str]:
-    """Name the instruments whose certificate no longer counts."""
-    return [
-        f"the {role.replace('_', ' ')} (certificate {paper.number}) was due on {paper.due.isoformat()}"
-        for role, paper in certificates.items()
-        if paper.is_due(today)
-    ]
+    """Name the instruments whose certificate, or whose maker's specification after it, no longer counts.
+
+    Raises:
+        StationError: No accuracy table covers a reference meter.
+    """
+    problems = []
+    for role, paper in certificates.items():
+        what = f"the {role.replace('_', ' ')} (certificate {paper.number})"
+        if paper.is_due(today):
+            problems.append(f"{what} was due on {paper.due.isoformat()}")
+        elif role in REFERENCES:
+            months = int(accuracy_of(paper.model).interval_months)
+            until = _months_later(paper.issued, months)
+            if today > until:
+                problems.append(
+                    f"{what} is specified for {months} months after its calibration, until "
+                    f"{until.isoformat()}"
+                )
+    return problems
+
+
+def _months_later(day: datetime.date, months: int) -> datetime.date:
+    years, month = divmod(day.month - 1 + months, 12)
+    last = calendar.monthrange(day.year + years, month + 1)[1]
+    return datetime.date(day.year + years, month + 1, min(day.day, last))
 
 
 def too_uncertain(station: Station, limits: LimitSet, certificate: Certificate) -> list[str]:

@@ -90,13 +90,19 @@ def bench_standard(station: Station, sheet: Traveller) -> ReferenceStandard:
     """Return the standard of this run: the meter that answered, its certificate, the ambient of the day.
 
     Raises:
-        StationError: The meter has not been opened, has no certificate, another one's, or no accuracy table.
+        StationError: The meter has not been opened, has no certificate, another one's, or no accuracy table;
+            or nobody has measured the ambient temperature.
     """
     identity = sheet.instruments.get(REFERENCE_ROLE)
     if identity is None or sheet.certificate is None:
         raise StationError(
             "The reference meter has no certificate in this run.",
             "Name the certificates file under 'certificates' in the station file.",
+        )
+    if sheet.ambient_degc is None:
+        raise StationError(
+            "The ambient temperature was not measured, on which the reference's uncertainty depends.",
+            "Tell the engineer: the plan compares before it has measured it.",
         )
     return reference_standard(station, identity, sheet.certificate, sheet.ambient_degc)
 

@@ -243,13 +243,22 @@ class _Judged:
         above = cumulative((self.high - value) / self.standard, dof)
         return above - cumulative((self.low - value) / self.standard, dof)
 
+    def _is_coarse(self) -> bool:
+        """Return whether the ratio is smaller than the limit requires."""
+        tur, required = self.held["tur"], self.held["required_tur"]
+        return tur is not None and required is not None and tur < required
+
     def verdicts(self) -> tuple[str, ...]:
-        """Return the verdicts that the figures allow, two for a value beyond its limit by less than U."""
+        """Return the verdicts that the figures allow.
+
+        Two for a value beyond its limit by less than U, and for one that passes with a smaller ratio than is
+        required: somebody may have let that pass.
+        """
         held, value = self.held, self.value
         low_end = -math.inf if held["accept_low"] is None else held["accept_low"]
         high_end = math.inf if held["accept_high"] is None else held["accept_high"]
         if low_end <= value <= high_end:
-            return (PASS,)
+            return (PASS, INDETERMINATE) if self._is_coarse() else (PASS,)
         if held["rule"] == SIMPLE:
             return (FAIL,)
         beyond = max(self.low - value, value - self.high)

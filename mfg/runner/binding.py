@@ -95,6 +95,7 @@ def new_traveller(
         cycles=request.mode.cycles,
         calibrates=request.mode.adjusts,
         forced_by=request.mode.forced_by,
+        uncertainty_waived_by=request.uncertainty_waived_by,
         serial_use=serial_use_of(station),
         find_calibration=calibration_finder(station, request.mode),
         keep=calls.keep,

@@ -152,11 +152,18 @@ def promise_facts(
 
 def _undecided(phases: Sequence[PhaseEntry]) -> list[str]:
     return [
-        f"{_title(phase)}: {_measured(entry)}: inside its limit, but not by its uncertainty"
+        f"{_title(phase)}: {_measured(entry)}: {_why_undecided(entry)}"
         for phase in phases
         for entry in phase["measurements"]
         if entry["outcome"] == INDETERMINATE
     ]
+
+
+def _why_undecided(entry: MeasurementEntry) -> str:
+    held = entry.get("uncertainty")
+    if held is not None and held["tur"] is not None and held["tur"] < (held["required_tur"] or 0.0):
+        return f"test uncertainty ratio {held['tur']:.2f}, required {held['required_tur']:g}"
+    return "inside its limit, but not by its uncertainty"
 
 
 def _unevaluated(phases: Sequence[PhaseEntry], expected: Expectation) -> list[str]:

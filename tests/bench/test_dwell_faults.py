@@ -78,6 +78,7 @@ class Place:
     bench: Bench
     loads: LoadBench
     station: Station
+    at: int = 0
 
     def unit(self) -> PerfectUnit:
         return PerfectUnit(self.bench.plant(), self.bench.clock)
@@ -86,10 +87,12 @@ class Place:
         self.bench.event("fault", {"name": name, "on": on})
 
     def go_to(self, number: int = 0, settle_s: float = SETTLE_S) -> float:
+        self.at = number
         return self.loads.go_to(self.station.load_points[number], settle_s, lambda _done: None)
 
     def dwell(self, unit: PerfectUnit | None = None, on_poll: Callable[[int], None] | None = None) -> Dwell:
-        return self.loads.dwell(unit or self.unit(), RULE, DWELL_S, on_poll or (lambda _done: None))
+        point = self.station.load_points[self.at]
+        return self.loads.dwell(point, unit or self.unit(), RULE, DWELL_S, on_poll or (lambda _done: None))
 
     def in_the_dwell(self, act: Callable[[], None], after: int = 3) -> Dwell:
         """Take a dwell and do something once some windows are there."""

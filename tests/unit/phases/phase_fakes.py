@@ -44,6 +44,8 @@ def traveller(**sheet: Any) -> Any:
         "features": frozenset({"phase"}),
         "unit_started_s": None,
         "unit_keeps_time": True,
+        "evaluations": {},
+        "uncertainty_waived_by": "",
         "about_to": lambda _act: None,
         "report_progress": lambda *_what: None,
         "deadline_s": lambda _name: 5.0,

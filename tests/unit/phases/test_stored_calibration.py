@@ -71,6 +71,17 @@ class TestStoringACalibration:
         assert measured["files_equal"] is True
         assert measured["factory_sha256"] == hashlib.sha256(FACTORY).hexdigest()
 
+    @pytest.mark.parametrize(("waived_by", "proved"), [("", None), ("A. Person", BOTH)])
+    def test_takes_no_undecided_calibration_for_proved_unless_somebody_lets_it_pass(self, waived_by, proved):
+        undecided = {
+            ("verify_stored", "x"): {"verdict": "PASS"},
+            ("verify_points", "y"): {"verdict": "INDETERMINATE"},
+        }
+        _measured, sheet = self.store(
+            Unit(BOTH), BOTH, evaluations=undecided, uncertainty_waived_by=waived_by
+        )
+        assert sheet.proved_files == proved
+
     @pytest.mark.parametrize(
         "now",
         [

@@ -162,6 +162,14 @@ class TestTheVerdict:
     def uncertainty(self) -> Uncertainty:
         return evaluator().current(dwell(), 1).uncertainty
 
+    def test_with_a_smaller_ratio_than_is_required_is_undecided_unless_somebody_lets_it_pass(self):
+        demanding = replace(GUARDED, required_tur=100.0)
+        found = Evaluated(0.0, self.uncertainty())
+        assert found.entry(GUARDED)["verdict"] == "PASS"
+        assert found.entry(demanding)["verdict"] == "INDETERMINATE"
+        assert found.entry(demanding, waived=True)["verdict"] == "PASS"
+        assert Evaluated(0.9, self.uncertainty()).entry(demanding)["verdict"] == "FAIL"
+
     def test_of_a_guarded_limit_keeps_its_distance(self):
         expanded = self.uncertainty().expanded
         entry = self.judged(0.1, GUARDED)

@@ -120,18 +120,6 @@ class TestGoingToAPoint:
         with pytest.raises(FixtureError, match=r"4\.400 A by the power switch, 5 s after it was switched"):
             load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
 
-    @pytest.mark.parametrize(("current_a", "told"), [(6.0, "-33 %"), (9.95, r"\+11 %")])
-    def test_a_load_of_another_current_than_the_station_file_says_is_the_benchs_fault(self, current_a, told):
-        bench = Bench(TurnedClock.at(0.0), current_a=current_a)
-        with pytest.raises(FixtureError, match=f"{told} from the 9 A of the station file"):
-            load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
-
-    @pytest.mark.parametrize("current_a", [7.3, 9.8])
-    def test_as_far_as_the_mains_may_be_from_its_nominal_voltage_a_load_is_let_pass(self, current_a):
-        bench = Bench(TurnedClock.at(0.0), current_a=current_a)
-        reached_a = load_bench(bench, points=(HIGH,)).go_to(HIGH, 5.0, lambda _done: None)
-        assert reached_a == pytest.approx(current_a)
-
 
 def samples_of(*currents_a: float, voltage_v: float = VOLTAGE_V) -> tuple[Sample, ...]:
     """Give readings of the reference, each with another last digit of the voltage."""
@@ -213,10 +201,18 @@ class TestADwell:
         monkeypatch.setattr(load_points, "collect_windows", collect)
         bench = Bench(TurnedClock.at(0.0))
         source: Any = object()
-        taken = load_bench(bench, **more).dwell(source, StopRule(), 30.0, print)
+        taken = load_bench(bench, **more).dwell(HIGH, source, StopRule(), 30.0, print)
         assert asked[0][:1] == (source,)
         assert asked[0][3:6] == (StopRule(), 30.0, print)
         return taken
+
+    @pytest.mark.parametrize(("current_a", "told"), [(6.0, "-33 %"), (9.95, r"\+11 %")])
+    def test_of_a_load_of_another_current_than_the_station_file_says_is_the_benchs_fault(
+        self, monkeypatch, current_a, told
+    ):
+        other = replace(dwell(), samples=samples_of(*(current_a + 1e-4 * number for number in range(12))))
+        with pytest.raises(FixtureError, match=f"{told} from the 9 A of the station file"):
+            self.take(monkeypatch, other)
 
     def test_that_can_be_believed_is_given(self, monkeypatch):
         found = dwell()
@@ -246,7 +242,7 @@ class TestADwell:
 
         def take(port: int) -> Dwell:
             bench = LoadBench(single, TurnedClock.at(0.0), switch, switch, (port,))
-            return bench.dwell(switch, StopRule(), 30.0, print)
+            return bench.dwell(HIGH, switch, StopRule(), 30.0, print)
 
         assert take(2) is found
         with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 3 was asked for"):
@@ -257,7 +253,9 @@ class TestADwell:
             take(2)
         monkeypatch.setattr(load_points, "collect_windows", lambda *_args: found)
         with pytest.raises(FixtureError, match=r"Port 2 reads 6\.00 .* the CT of port 1 was asked for"):
-            LoadBench(single, TurnedClock.at(0.0), switch, switch).dwell(switch, StopRule(), 30.0, print)
+            LoadBench(single, TurnedClock.at(0.0), switch, switch).dwell(
+                HIGH, switch, StopRule(), 30.0, print
+            )
 
 
 class TestTheLoadStays:

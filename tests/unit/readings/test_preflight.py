@@ -44,6 +44,19 @@ class TestPastDue:
             "the reference meter (certificate C-1) was due on 2026-11-20",
         ]
 
+    @pytest.mark.parametrize(
+        ("issued", "until"), [("2024-02-29", "2025-02-28"), ("2025-11-19", "2026-11-19")]
+    )
+    def test_a_reference_is_when_its_specification_ends_whatever_the_paper_says(self, issued, until):
+        long = replace(paper(), issued=datetime.date.fromisoformat(issued), due=datetime.date(2028, 1, 1))
+        last = datetime.date.fromisoformat(until)
+        assert past_due({"reference_meter": long}, last) == []
+        assert past_due({"reference_meter": long}, last + datetime.timedelta(days=1)) == [
+            "the reference meter (certificate C-1) is specified for 12 months after its calibration, until "
+            f"{until}"
+        ]
+        assert past_due({"thermometer": long}, last + datetime.timedelta(days=1)) == []
+
 
 class TestTooUncertain:
     def test_the_shipped_station_is_fit_for_the_limits_of_the_ct6(self):

@@ -89,6 +89,10 @@ class TestTheStandardOfARun:
         with pytest.raises(StationError, match="has no certificate in this run"):
             bench_standard(station(), self.sheet(**missing))
 
+    def test_is_refused_before_the_ambient_was_measured(self):
+        with pytest.raises(StationError, match="ambient temperature was not measured"):
+            bench_standard(station(), self.sheet(ambient_degc=None))
+
     def test_is_refused_with_the_certificate_of_another_meter(self):
         other = dataclasses.replace(METER, serial="GEU000999")
         with pytest.raises(StationError, match=r"is no\. GEU000999, but the certificate C-1 is for no\. GEU"):

@@ -75,6 +75,15 @@ def test_a_verdict_that_its_own_figures_do_not_bear_out_is_refused(value: float,
     refused(measured(value, verdict=verdict) | {"outcome": "FAIL"}, "verdict")
 
 
+def test_a_value_with_a_smaller_ratio_than_is_required_is_undecided_or_somebody_let_it_pass():
+    coarse = {"required_tur": 100.0}
+    check_uncertainty(measured(0.1, **coarse), "x")
+    undecided = measured(0.1, **coarse, verdict="INDETERMINATE")
+    check_uncertainty(undecided | {"outcome": "INDETERMINATE"}, "x")
+    refused(undecided, "x.outcome")
+    refused(measured(0.1, **coarse, verdict="FAIL") | {"outcome": "FAIL"}, "verdict")
+
+
 @pytest.mark.parametrize("outcome", ["PASS", "UNSET"])
 def test_an_outcome_better_than_its_verdict_is_refused(outcome: str):
     refused(measured(0.45) | {"outcome": outcome}, "x.outcome")

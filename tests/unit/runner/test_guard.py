@@ -350,11 +350,14 @@ class TestTheCalibrationIsPartOfTheVerdict:
 class TestValuesThatAreJudgedByTheirUncertainty:
     EXPECTED = Expectation({"look": ["level_v"]}, {}, "all", {"look": ["level_v"]})
 
-    def phases(self, outcome: str = PASS, uncertainty: bool = True, value: float = 1.0) -> Any:
+    def phases(
+        self, outcome: str = PASS, uncertainty: bool = True, value: float = 1.0, tur: float = 1.6
+    ) -> Any:
         """Give the record's phases as they are when the uncertainty has lowered a passed value."""
         (entry,) = run_plan(plan_of([phase("look", setting(level_v=value), [measured()])])).phases
         if uncertainty:
-            entry["measurements"][0]["uncertainty"] = {}  # type: ignore[typeddict-item]
+            held = {"tur": tur, "required_tur": 1.5}
+            entry["measurements"][0]["uncertainty"] = held  # type: ignore[typeddict-item]
         if outcome != PASS:
             entry["measurements"][0]["outcome"] = entry["outcome"] = outcome
         return [entry]
@@ -397,6 +400,11 @@ class TestValuesThatAreJudgedByTheirUncertainty:
     def test_undecided_never_leave_a_unit_partly_calibrated(self):
         expected = Expectation({"look": ["level_v"]}, {}, "partly")
         assert self.judged(self.phases(INDETERMINATE), expected=expected).outcome == INDETERMINATE
+
+    def test_say_so_when_it_is_the_ratio_that_is_too_small(self):
+        verdict = self.judged(self.phases(INDETERMINATE, tur=1.28))
+        assert verdict.outcome == INDETERMINATE
+        assert verdict.reasons[0].endswith("allowed 0 … 2: test uncertainty ratio 1.28, required 1.5")
 
     def test_without_an_uncertainty_judge_nobody(self):
         verdict = self.judged(self.phases(uncertainty=False))
