@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,14 +84,40 @@ def mean_sample(samples: list[Sample]) -> Sample:
     )
 
 
+def rectified_mean_share(harmonics_pct: Mapping[str, float]) -> float:
+    """Return what the rectified mean shows of an RMS value, in the scale that makes them equal for a sine.
+
+    Args:
+        harmonics_pct: By odd order, in % of the fundamental; all cross zero with it.
+    """
+    parts = {int(order): pct / 100 for order, pct in harmonics_pct.items()}
+    mean = 1 + sum(part / order for order, part in parts.items())
+    return mean / math.sqrt(1 + sum(part**2 for part in parts.values()))
+
+
 class RangeSetting:
-    """The range of one input, chosen by hand or by the meter."""
+    """The range of one input, chosen by hand or by the meter.
+
+    Source:
+        IM WT310E-01EN p. 2-7 and 2-17, GPM-8310 data sheet: what the crest factors 3, 6 and 6A change.
+    """
 
     def __init__(self, nominal: tuple[float, ...]) -> None:
         self._nominal = nominal
         self._index = len(nominal) - 1
         self.crest_factor = 3
+        self._stretched = False
         self.automatic = True
+
+    def set_crest_factor(self, crest_factor: int, stretched: bool) -> None:
+        """Set the crest factor, which selects the largest range.
+
+        Args:
+            crest_factor: 3 or 6.
+            stretched: Whether it is 6A, which measures twice as far beyond its range as 6.
+        """
+        self.crest_factor, self._stretched = crest_factor, stretched
+        self._index = len(self._nominal) - 1
 
     def available(self) -> tuple[float, ...]:
         """Return the ranges, in V or A; crest factor 6 halves them."""
@@ -110,13 +137,13 @@ class RangeSetting:
                 return True
         return False
 
-    def limit_scale(self) -> float:
-        """Return by how much crest factor 6 stretches limits that are a share of the range."""
-        return self.crest_factor / 3
+    def _limit_scale(self) -> float:
+        """Return by how much crest factor 6A stretches the upper limits."""
+        return 2.0 if self._stretched else 1.0
 
     def over(self, rms: float) -> bool:
         """Return whether an RMS value exceeds what the range can measure."""
-        return rms > self.value * OVER_RANGE_PCT / 100 * self.limit_scale()
+        return rms > self.value * OVER_RANGE_PCT / 100 * self._limit_scale()
 
     def peak_over(self, rms: float) -> bool:
         """Return whether the peak of a sine exceeds the range times the crest factor."""
@@ -124,12 +151,12 @@ class RangeSetting:
 
     def suppressed(self, rms: float) -> float:
         """Return the RMS value, or 0 where the meter shows 0."""
-        return 0.0 if rms < self.value * SUPPRESSED_PCT / 100 * self.limit_scale() else rms
+        return 0.0 if rms < self.value * SUPPRESSED_PCT / 100 * self.crest_factor / 3 else rms
 
     def follow(self, rms: float) -> bool:
         """Change the range by one step up or down to the fit; return whether it changed."""
         before = self._index
-        if rms > self.value * UP_RANGE_PCT / 100 * self.limit_scale():
+        if rms > self.value * UP_RANGE_PCT / 100 * self._limit_scale():
             self._index = min(self._index + 1, len(self._nominal) - 1)
             return self._index != before
         scale = DOWN_RANGE_FIT_PCT / 100
@@ -160,7 +187,12 @@ class Reading:
 
 
 def make_reading(
-    end_s: float, sample: Sample, voltage: RangeSetting, current: RangeSetting, synchronised: str
+    end_s: float,
+    sample: Sample,
+    voltage: RangeSetting,
+    current: RangeSetting,
+    synchronised: str,
+    shares: tuple[float, float],
 ) -> Reading:
     """Judge a sample by the ranges and derive what a power meter derives.
 
@@ -170,12 +202,16 @@ def make_reading(
         voltage: Range of the voltage input.
         current: Range of the current input.
         synchronised: "VOLT", "CURR" or "OFF": the signal whose frequency is measured.
+        shares: What the measurement mode shows of the RMS values of voltage and current; it changes no power.
     """
-    voltage_over, current_over = voltage.over(sample.voltage_v), current.over(sample.current_a)
-    voltage_v = math.inf if voltage_over else voltage.suppressed(sample.voltage_v)
-    current_a = math.inf if current_over else current.suppressed(sample.current_a)
+    shown_v, shown_a = sample.voltage_v * shares[0], sample.current_a * shares[1]
+    voltage_over, current_over = voltage.over(shown_v), current.over(shown_a)
+    voltage_v = math.inf if voltage_over else voltage.suppressed(shown_v)
+    current_a = math.inf if current_over else current.suppressed(shown_a)
     over = voltage_over or current_over
-    present = voltage_v > 0 and current_a > 0
+    voltage_there = voltage.suppressed(sample.voltage_v) > 0
+    current_there = current.suppressed(sample.current_a) > 0
+    present = voltage_there and current_there
     apparent_va = math.inf if over else voltage_v * current_a
     active_w = math.inf if over else sample.active_w if present else 0.0
     reactive_var = math.inf if over else sample.reactive_var if present else 0.0
@@ -192,8 +228,8 @@ def make_reading(
         "Q": reactive_var,
         "LAMBDA": power_factor,
         "PHI": angle_deg,
-        "FU": sample.frequency_hz if synchronised == "VOLT" and voltage_v > 0 else math.nan,
-        "FI": sample.frequency_hz if synchronised == "CURR" and current_a > 0 else math.nan,
+        "FU": sample.frequency_hz if synchronised == "VOLT" and voltage_there else math.nan,
+        "FI": sample.frequency_hz if synchronised == "CURR" and current_there else math.nan,
     }
     power_rating = voltage.value * current.value
     ratings = {

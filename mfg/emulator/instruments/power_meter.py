@@ -7,6 +7,7 @@ period; until it has ended there is no data (`NAN`).
 Source:
     Physical capture of a GPM-8213, firmware V1.05: identity, header echo, number form, CRLF.
     GPM-8310 user manual, pages 146 and 242: exact short and long forms, status byte.
+    Capture of a GPM-8310: form of the answers to the settings of the input; command list of its manual.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import random
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -32,10 +33,11 @@ from mfg.emulator.instruments.metering import (
     make_reading,
     mean_sample,
     measure,
+    rectified_mean_share,
     setting,
 )
 from mfg.emulator.instruments.scpi import ERROR_QUEUE_DEPTH, Clock, Command, Instrument, Link, StatusRegister
-from mfg.emulator.instruments.syntax import Call, ScpiError
+from mfg.emulator.instruments.syntax import Call, Mnemonic, ScpiError
 
 IDENTITY = "GWInstek,GPM-8310,GEU000123,V1.05"
 OTHER_IDENTITY = "GWInstek,GPM-8213,GES913349,V1.05"
@@ -69,6 +71,7 @@ ITEM_TITLES = {
 RATES_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 DEFAULT_RATE_S = 0.25
 AVERAGE_COUNTS = (8, 16, 32, 64)
+CREST_FACTORS = ("3", "6", "A6")
 
 # Condition and extended event register.
 UPDATING = 1 << 0
@@ -106,6 +109,8 @@ class PowerMeter(Instrument):
     identity = IDENTITY
     terminator = "\r\n"
     interruptible = True
+    # Measurement modes by their words; the first is that of a reset. ACDC is the true RMS, AC the same here.
+    modes: Mapping[str, str] = {"ACDC": "ACDC", "RMS": "RMS", "AC": "RMS", "VMEan": "VMEan", "DC": "DC"}
 
     def __init__(
         self, config: BenchConfig, plant: MeterPlant, clock: Clock, fault_on: Callable[[str], bool]
@@ -133,7 +138,9 @@ class PowerMeter(Instrument):
         self._voltage = RangeSetting(VOLTAGE_RANGES_V)
         self._current = RangeSetting(CURRENT_RANGES_A)
         self._synchronised = "VOLT"
-        self._filters = {"LINE": False, "FREQ": False}
+        self._mode = next(iter(self.modes.values()))
+        self._crest = CREST_FACTORS[0]
+        self._on = {"line filter": False, "frequency filter": False, "scaling": False, "maximum hold": False}
         self._items = [*DEFAULT_ITEMS, *["NONE"] * (ITEM_SLOTS - len(DEFAULT_ITEMS))]
         self._number = len(DEFAULT_ITEMS)
         self._ascii = True
@@ -207,11 +214,17 @@ class PowerMeter(Instrument):
         count = self._average_count if self._averages else 1
         averaged = mean_sample(list(self._samples)[-count:])
         if not (self._fault_on(fault.METER_STUCK) and self._reading.values):
-            reading = make_reading(end_s, averaged, self._voltage, self._current, self._synchronised)
+            shares = self._shares()
+            reading = make_reading(end_s, averaged, self._voltage, self._current, self._synchronised, shares)
             self._past.append(reading)
             self._reading = self._earlier() if self._fault_on(fault.METER_LAGGING) else reading
         self._extended.set_condition(self._condition())
         self._follow_ranges(sample, end_s)
+
+    def _shares(self) -> tuple[float, float]:
+        """Return what the mode shows of the RMS values of voltage and current: nothing of AC, as DC."""
+        rectified = rectified_mean_share(self._config.mains.harmonics_pct)
+        return {"VMEan": (rectified, 1.0), "DC": (0.0, 0.0)}.get(self._mode, (1.0, 1.0))
 
     def _earlier(self) -> Reading:
         """Return the reading of `LAG_S` ago, or the oldest since the settings changed."""
@@ -342,6 +355,7 @@ class PowerMeter(Instrument):
         self.add(":RATE", self._set_rate, lambda call: setting(self._rate_s))
         self.add(":MEASure:AVERaging[:STATe]", self._set_averages, lambda call: str(int(self._averages)))
         self.add(":MEASure:AVERaging:COUNt", self._set_count, lambda call: str(self._average_count))
+        self._register_on(":MEASure:MHOLd", "maximum hold")
         self.add(
             ":MEASure:AVERaging:TYPE", lambda call: _discard(call.choice({"LINear": ""})), lambda call: "LIN"
         )
@@ -422,11 +436,12 @@ class PowerMeter(Instrument):
     def _register_input(self) -> None:
         for name, attribute, unit in (("VOLTage", "_voltage", "V"), ("CURRent", "_current", "A")):
             self._register_range(f"[:INPut]:{name}", attribute, unit)
-        self.add("[:INPut]:CFACtor", self._set_crest, lambda call: str(self._voltage.crest_factor))
+        self.add("[:INPut]:CFACtor", self._set_crest, lambda call: self._crest)
         self.add("[:INPut]:SYNChronize", self._set_synchronised, lambda call: self._synchronised)
-        self.add("[:INPut]:MODE", lambda call: _discard(call.choice({"RMS": ""})), lambda call: "RMS")
-        for word, key in (("LINE", "LINE"), ("FREQuency", "FREQ")):
-            self._register_filter(f"[:INPut]:FILTer:{word}[:STATe]", key)
+        self.add("[:INPut]:MODE", self._set_mode, lambda call: self._mode_word())
+        self._register_on("[:INPut]:FILTer:LINE", "line filter")
+        self._register_on("[:INPut]:FILTer:FREQuency", "frequency filter")
+        self._register_on("[:INPut]:SCALing[:STATe]", "scaling")
 
     def _register_range(self, path: str, attribute: str, unit: str) -> None:
         def select(call: Call) -> None:
@@ -443,18 +458,31 @@ class PowerMeter(Instrument):
         self.add(f"{path}:RANGe", select, lambda call: setting(getattr(self, attribute).value))
         self.add(f"{path}:AUTO", automatic, lambda call: str(int(getattr(self, attribute).automatic)))
 
-    def _register_filter(self, definition: str, key: str) -> None:
+    def _register_on(self, definition: str, key: str) -> None:
+        """Register a setting that is held and answered; what it does to a reading is not emulated."""
+
         def switch(call: Call) -> None:
-            self._filters[key] = call.boolean()
+            self._on[key] = call.boolean()
             self._start_period()
 
-        self.add(definition, switch, lambda call: str(int(self._filters[key])))
+        self.add(definition, switch, lambda call: str(int(self._on[key])))
+
+    def _set_mode(self, call: Call) -> None:
+        self._mode = call.choice(self.modes)
+        self._start_period()
+
+    def _mode_word(self) -> str:
+        word = Mnemonic.parse(self._mode)
+        return word.long if self._verbose else word.short
 
     def _set_crest(self, call: Call) -> None:
-        crest_factor = call.integer(3, 6)
-        if crest_factor not in (3, 6):
-            raise ScpiError(-222, call.parameters[0])
-        self._voltage.crest_factor = self._current.crest_factor = crest_factor
+        text = call.parameters[0].upper()
+        crest = text if text == "A6" else str(call.integer(3, 6))
+        if crest not in CREST_FACTORS:
+            raise ScpiError(-222, text)
+        self._crest = crest
+        for chosen in (self._voltage, self._current):
+            chosen.set_crest_factor(int(crest[-1]), stretched=crest == "A6")
         self._start_period()
 
     def _set_synchronised(self, call: Call) -> None:

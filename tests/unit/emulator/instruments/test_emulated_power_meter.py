@@ -10,7 +10,7 @@ from fake_bench import FakeClock, FakePlant, FastClock, ask, served
 from mfg.clock import BenchClock
 from mfg.emulator.config import BenchConfig, InstrumentsConfig
 from mfg.emulator.instruments import faults as fault
-from mfg.emulator.instruments.metering import engineering, setting
+from mfg.emulator.instruments.metering import engineering, rectified_mean_share, setting
 from mfg.emulator.instruments.power_meter import PowerMeter
 
 EXACT = InstrumentsConfig(meter_gain_error_pct=0.0, meter_noise_pct=0.0)
@@ -221,10 +221,29 @@ def test_a_range_is_fixed_by_its_value_and_leaves_automatic(bench):
     assert bench.ask(":CURR:RANG 5MA;RANG?;RANG MAX;RANG?") == "5.0E-03;20.0E+00"
 
 
-def test_crest_factor_six_halves_the_ranges(bench):
-    assert bench.ask(":INP:CFAC 6;CFAC?;:INP:VOLT:RANG?;:INP:CURR:RANG?") == "6;150.0E+00;5.0E+00"
+def test_crest_factor_six_halves_the_ranges_and_chooses_the_largest(bench):
+    assert bench.ask(":INP:CFAC 6;CFAC?;:INP:VOLT:RANG?;:INP:CURR:RANG?") == "6;300.0E+00;10.0E+00"
+    assert bench.ask(":INP:VOLT:RANG 150V;:INP:CFAC 3;CFAC?;:INP:VOLT:RANG?") == "3;600.0E+00"
     bench.ask(":INP:CFAC 4")
-    assert bench.ask(":STAT:ERR?").startswith("-222")
+    assert bench.ask(":STAT:ERR?;:INP:CFAC?") == '-222,"Data out of range;4";3'
+
+
+def test_a_change_of_the_crest_factor_keeps_automatic_as_it_was(bench):
+    assert bench.ask(":INP:CFAC 6;:INP:VOLT:AUTO?;:INP:VOLT:AUTO ON;:INP:CFAC 3;:INP:VOLT:AUTO?") == "0;1"
+
+
+@pytest.mark.parametrize(("crest", "reads"), [("3", "INF"), ("6", "INF"), ("A6", "9.0000E+00")])
+def test_crest_factor_6a_measures_twice_as_far_beyond_its_range(bench, crest, reads):
+    bench.ask(f":INP:CFAC {crest};:INP:CURR:RANG 5A")
+    assert bench.after(0.25, ":NUM:VAL? 2") == reads
+    assert bench.ask(":INP:CFAC?") == crest
+
+
+@pytest.mark.parametrize(("crest", "reads_a"), [("3", 0.04), ("6", 0.0)])
+def test_crest_factor_six_suppresses_twice_as_much(bench, crest, reads_a):
+    bench.plant.current_a = 0.04
+    bench.ask(f":INP:CFAC {crest};:INP:CURR:RANG 5A")
+    assert float(bench.after(0.25, ":NUM:VAL? 2")) == reads_a
 
 
 def test_over_range_reads_inf_and_sets_its_condition_bit(bench):
@@ -274,6 +293,48 @@ def test_a_lagging_current_has_positive_angle_and_reactive_power(bench):
     bench.plant.active_w, bench.plant.reactive_var = 1035.0, 1792.7
     bench.ask(":NUM:NUMB 3;ITEM1 PHI;ITEM2 LAMBDA;ITEM3 Q")
     assert bench.after(0.25) == "60.00E+00,0.5000E+00,1.7927E+03"
+
+
+# ---- mode, filters and the like ----
+
+
+def test_the_mode_is_true_rms_after_a_reset_and_answers_by_its_word(bench):
+    assert bench.ask(":INP:MODE?") == "ACDC"
+    for sent, answer in (("AC", "RMS"), ("rms", "RMS"), ("VMEan", "VME"), ("VME", "VME"), ("DC", "DC")):
+        assert bench.ask(f":MODE {sent};:INP:MODE?") == answer
+    assert bench.ask(":MODE VMEAN;:COMM:VERB ON;:INP:MODE?;*RST;:INP:MODE?") == "VMEAN;ACDC"
+    bench.ask(":INP:MODE PEAK")
+    assert bench.ask(":STAT:ERR?;:INP:MODE?") == '-224,"Illegal parameter value;PEAK";ACDC'
+
+
+def test_the_mode_changes_what_is_shown_of_voltage_and_current_and_no_power(bench):
+    read = ":NUM:VAL? 1;VAL? 2;VAL? 3;VAL? 5"
+    assert bench.after(0.25, read) == "230.00E+00;9.000E+00;2.0700E+03;50.000E+00"
+    bench.ask(":INP:MODE AC")
+    assert bench.after(0.25, read) == "230.00E+00;9.000E+00;2.0700E+03;50.000E+00"
+    bench.ask(":INP:MODE DC")
+    assert bench.after(0.25, read) == "0.00E+00;0.000E+00;2.0700E+03;50.000E+00"
+    bench.ask(":INP:MODE VMEAN")
+    assert bench.after(0.25, read) == "232.03E+00;9.000E+00;2.0700E+03;50.000E+00"
+
+
+def test_a_rectified_mean_differs_from_rms_by_the_harmonics_alone():
+    assert rectified_mean_share({}) == 1.0
+    third = [
+        math.sin(x) + 0.1 * math.sin(3 * x) for x in (math.pi * (step + 0.5) / 1e4 for step in range(10000))
+    ]
+    rms = math.sqrt(sum(value**2 for value in third) / len(third))
+    rectified = sum(abs(value) for value in third) / len(third) * math.pi / 2 / math.sqrt(2)
+    assert rectified_mean_share({"3": 10.0}) == pytest.approx(rectified / rms, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "header", [":INP:FILT:LINE", ":INPUT:FILTER:FREQUENCY", ":INP:SCAL", ":INP:SCAL:STAT", ":MEAS:MHOL"]
+)
+def test_a_setting_that_is_on_or_off_is_held_until_a_reset_and_starts_a_new_period(bench, header):
+    bench.after(0.25)
+    assert bench.ask(f"{header}?;{header} ON;{header}?;:NUM:VAL? 1") == "0;1;NAN"
+    assert bench.ask(f"*RST;{header}?") == "0"
 
 
 # ---- status ----
