@@ -33,7 +33,7 @@ CERTAIN = {  # what every table sets: the command that changes it, its query, wh
 }
 OTHERS = {
     ":INP:FILT:LINE ON": (":INP:FILT:LINE", "0", "line filter"),
-    ":INP:FILT:FREQ ON": (":INP:FILT:FREQ", "0", "frequency filter"),
+    ":INP:FILT:FREQ OFF": (":INP:FILT:FREQ", "1", "frequency filter"),
     ":MEAS:AVER:COUN 64;STAT ON": (":MEAS:AVER:STAT", "0", "averaging"),
     ":HOLD ON": (":HOLD", "0", "hold"),
     ":MEAS:MHOL ON": (":MEAS:MHOL", "0", "maximum hold"),
