@@ -23,6 +23,7 @@ from mfg.limits import load_limits
 from mfg.records.chain import RecordChain
 from mfg.runner.credentials import wifi_credentials
 from mfg.runner.emulated_bench import running_bench
+from mfg.runner.locks import RunLocks
 from mfg.station import Slot, Station, load_station
 
 MIN_FREE_BYTES = 500_000_000  # a run leaves about 1 MB; this is a week of a busy line
@@ -30,13 +31,20 @@ LIMITS_FILE = Path(__file__).resolve().parents[1] / "limits" / "ct6.toml"
 
 
 def doctor(console: Console, station_path: Path) -> int:
-    """Check everything that a run needs; exit 3 when something is not right."""
+    """Check everything that a run needs; exit 3 when something is not right.
+
+    Raises:
+        UsageError: A run is under way: its reference would be set, and its load's watchdog disarmed.
+    """
     station = load_station(station_path)
-    if not station.emulated:
-        return _examine(console, station, BenchClock())
-    with running_bench(station) as bench:
-        console.print(f"Emulated bench: back end {bench.backend}")
-        return _examine(console, bench.station, bench.clock)
+    with RunLocks(station.records_folder) as locks:
+        for slot in station.slots:
+            locks.claim_slot(slot.number)
+        if not station.emulated:
+            return _examine(console, station, BenchClock())
+        with running_bench(station) as bench:
+            console.print(f"Emulated bench: back end {bench.backend}")
+            return _examine(console, bench.station, bench.clock)
 
 
 def _examine(console: Console, station: Station, clock: BenchClock) -> int:

@@ -14,6 +14,7 @@ from mfg.calibration.windows import StopRule
 from mfg.clock import BenchClock
 from mfg.errors import DutError, StationError
 from mfg.fixtures.hand_held_meter import TypedReading
+from mfg.fixtures.reference_meter import ReferenceMeter
 from mfg.fixtures.references import Reference
 from mfg.limits.loader import PORTS
 from mfg.readings.feeds import Feed, feed_of
@@ -137,15 +138,17 @@ def collect_windows(
         Windows that all have the reference on both sides.
 
     Raises:
-        StationError: The reference failed, or gave no reading around the windows. FixtureError or
+        StationError: The reference failed, gave no reading around the windows, or was set otherwise by
+        somebody meanwhile. FixtureError or
         DutError: The unit did not answer, or a chip gave too few windows within `timeout_s`. Nothing was
         written anywhere.
     """
     seen: list[ChipWindow] = []
+    found: Dwell | None = None
     with feed_of(meter, clock) as feed:
         deadline = clock.deadline(timeout_s + feed.allowance_s)
         rule = feed.rule(rule)
-        while not deadline.expired():
+        while found is None and not deadline.expired():
             seen += source.poll()
             feed.check()
             samples = feed.samples()
@@ -155,8 +158,13 @@ def collect_windows(
                 # A typed reading may be of any moment since its question: all windows count.
                 most = rule.most if feed.typed() is None else None
                 kept = {port: windows[:most] for port, windows in paired.items()}
-                return _dwell(source, feed, kept, samples)
-            clock.sleep_s(source.poll_s)
+                found = _dwell(source, feed, kept, samples)
+            else:
+                clock.sleep_s(source.poll_s)
+    if found is not None:
+        if isinstance(meter, ReferenceMeter):
+            meter.require_as_set()
+        return found
     slow = [chip for chip in CHIP_PORTS if sum(window.chip == chip for window in seen) < rule.least]
     if not slow:
         raise StationError(

@@ -12,6 +12,7 @@ from mfg.cli import main
 from mfg.commands import firmware
 from mfg.emulator.images import ERASE_FILE, generate_images
 from mfg.fixtures.image_manifest import ImageManifest
+from mfg.runner.locks import RunLocks
 
 
 def said(done, exit_code=0):
@@ -57,6 +58,9 @@ def test_the_doctor_finds_a_good_station_good_and_switches_nothing(tmp_path):
     assert "✘" not in output
     assert "bench-only-passphrase" not in output
     assert not any(station.events(channel) for channel in ("supply", "load", "identification"))
+    with RunLocks(station.folder / "records") as locks:
+        locks.claim_slot(1)
+        assert "Slot 1 of this station is in use by another run" in said(station.command("doctor"), 2)
     listed = said(station.command("firmware", "list"))
     assert "emulator-erase" in listed
     assert "flash-nuke" in listed

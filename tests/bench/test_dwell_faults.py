@@ -208,6 +208,23 @@ class TestTheReference:
         with pytest.raises(StationError, match=r"\d+ of \d+ readings of the reference equal an earlier one"):
             place.in_the_dwell(lambda: place.bench.fault("meter_stuck", on=True), after=1)
 
+    def test_that_somebody_else_sets_in_the_dwell_is_named(self, place: Place):
+        place.go_to()
+        instruments = place.bench.config.instruments
+        other = VisaLink(
+            place.bench.resource(instruments.meter_port),
+            place.bench.clock,
+            read_termination="\r\n",
+            write_termination="\r\n",
+            name="another program",
+        )
+        other.identify("GWInstek")
+        try:
+            with pytest.raises(StationError, match="after the current range was set to 10"):
+                place.in_the_dwell(lambda: other.write(":INP:CURR:RANG 20A"))
+        finally:
+            other.close()
+
     def test_that_holds_what_it_showed_without_a_load_is_named(self, place: Place):
         place.loads.meter.read()
         place.bench.fault("meter_stuck", on=True)
