@@ -126,7 +126,7 @@ def guarded_ms(count: int, root: Path) -> tuple[float, float]:
     watch = Stopwatch()
     reader = PhaseReader(1.0, plan.cases)
     with watch.part("record"):
-        ended = reader.ended(test_record, {})
+        ended = list(reader.ended(test_record, {}))
     with watch.part("guard"):
         journal = Journal.begin(root, context.run_id, {})
         for entry in ended:

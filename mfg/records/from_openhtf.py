@@ -10,7 +10,7 @@ import functools
 import math
 import numbers
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -52,16 +52,19 @@ class PhaseReader:
         self._clock_factor = clock_factor
         self._cases = cases
         self._read: dict[int, _Read] = {}  # by the phase's place in the test
+        self._told: dict[int, htf_record.PhaseOutcome] = {}  # likewise
 
-    def ended(self, test_record: htf_record.TestRecord, evaluations: Evaluations) -> list[PhaseEntry]:
-        """Read the phases that have ended, or ended otherwise, since the last look."""
-        by_place = _by_place(test_record, evaluations)
-        entries = []
-        for place, phase in enumerate(test_record.phases):
-            known = self._read.get(place)
-            if phase.outcome is not None and (known is None or known.outcome is not phase.outcome):
-                entries.append(self._entry(test_record, place, by_place.get(place, {})))
-        return entries
+    def ended(self, test_record: htf_record.TestRecord, evaluations: Evaluations) -> Iterator[PhaseEntry]:
+        """Read the phases that have ended, or ended otherwise, since the last look.
+
+        A phase is given again at the next look where whoever took its entry did not come back for more.
+        """
+        for place, phase in enumerate(list(test_record.phases)):
+            known = self._told.get(place)
+            if phase.outcome is not None and known is not phase.outcome:
+                by_place = _by_place(test_record, evaluations)
+                yield self._entry(test_record, place, by_place.get(place, {}))
+                self._told[place] = phase.outcome
 
     def phases(self, test_record: htf_record.TestRecord, evaluations: Evaluations) -> list[PhaseEntry]:
         """Return one entry per phase, in order; what has changed since it was read is read again.
@@ -70,7 +73,7 @@ class PhaseReader:
             StationError: An evaluation belongs to no measurement of the test.
         """
         by_place = _by_place(test_record, evaluations)
-        lost = evaluations.keys() - {
+        lost = set(evaluations) - {
             (test_record.phases[place].name, name) for place, held in by_place.items() for name in held
         }
         for phase, name in sorted(lost):
@@ -128,7 +131,7 @@ def _by_place(
     """Sort evaluations by the place of the phase they belong to: the last one of its name."""
     last = {phase.name: place for place, phase in enumerate(test_record.phases)}
     found: dict[int, dict[str, Mapping[str, Any]]] = {}
-    for (name, measurement), evaluation in evaluations.items():
+    for (name, measurement), evaluation in list(evaluations.items()):  # a running phase adds to them
         place = last.get(name)
         if place is not None and measurement in (test_record.phases[place].measurements or {}):
             found.setdefault(place, {})[measurement] = evaluation

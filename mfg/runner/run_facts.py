@@ -67,7 +67,7 @@ def facts_of_unit(sheet: Traveller, request: RunRequest, mac: str) -> dict[str, 
         "assembly": sheet.assembly,
         "mac": mac,
         "firmware": _firmware(sheet, request),
-        "instruments": [_instrument(role, known) for role, known in sheet.instruments.items()],
+        "instruments": [_instrument(role, known) for role, known in list(sheet.instruments.items())],
     }
 
 

@@ -378,11 +378,11 @@ def test_each_phase_is_told_once_when_it_has_ended():
     test_record, reads = run(good, other), reader()
     whole = list(test_record.phases)
     del test_record.phases[-1]
-    first = reads.ended(test_record, {})
+    first = list(reads.ended(test_record, {}))
     assert first[-1]["name"] == "good"
-    assert reads.ended(test_record, {}) == []
+    assert list(reads.ended(test_record, {})) == []
     test_record.phases[:] = whole
-    assert [entry["name"] for entry in reads.ended(test_record, {})] == ["other"]
+    assert [entry["name"] for entry in list(reads.ended(test_record, {}))] == ["other"]
     assert reads.phases(test_record, {})[: len(first)] == first
 
 
@@ -392,7 +392,7 @@ def test_the_record_holds_what_was_told_when_the_phase_ended():
         test.measurements.x = 0.1
 
     test_record, reads = run(good), reader()
-    told = reads.ended(test_record, {})
+    told = list(reads.ended(test_record, {}))
     late = test_record.phases[-1].measurements["x"].measured_value
     late.stored_value = 0.2  # as a thread that outlived its phase might
     assert reader().phases(test_record, {})[-1]["measurements"][0]["value"] == 0.2
@@ -405,11 +405,11 @@ def test_a_phase_that_ended_otherwise_or_was_evaluated_since_is_read_again():
         test.measurements.x = 0.1
 
     test_record, reads = run(good), reader()
-    assert "uncertainty" not in reads.ended(test_record, {})[-1]["measurements"][0]
+    assert "uncertainty" not in list(reads.ended(test_record, {}))[-1]["measurements"][0]
     evaluations = {("good", "x"): calibrated_record.uncertainty(0.1, -0.5, 0.5, LINES)}
     assert "uncertainty" in reads.phases(test_record, evaluations)[-1]["measurements"][0]
     test_record.phases[-1].outcome = htf_record.PhaseOutcome.ERROR
-    assert [entry["outcome"] for entry in reads.ended(test_record, evaluations)] == ["ERROR"]
+    assert [entry["outcome"] for entry in list(reads.ended(test_record, evaluations))] == ["ERROR"]
 
 
 def test_the_facts_of_a_calibration_are_recorded_and_checked():
