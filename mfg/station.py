@@ -427,6 +427,10 @@ def load_station(path: Path) -> Station:
     identity, records = data["station"], data["records"]
     records_folder = folder / records["folder"]
     credentials = data["wifi"]["credentials_file"]
+    key_folder = folder / (records["key_folder"] or records_folder.parent / "keys")
+    _require_outside(path, records_folder, "records.key_folder", key_folder)
+    if credentials:
+        _require_outside(path, records_folder, "wifi.credentials_file", folder / credentials)
     return Station(
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -445,7 +449,7 @@ def load_station(path: Path) -> Station:
         wifi_credentials=folder / credentials if credentials else Path(),
         operator_front_end=data["operator"]["front_end"],
         records_folder=records_folder,
-        key_folder=folder / (records["key_folder"] or records_folder.parent / "keys"),
+        key_folder=key_folder,
         images_folder=folder / data["images"]["folder"],
         erase_image=data["images"]["erase"],
         micropython_image=data["images"]["micropython"],
@@ -454,6 +458,15 @@ def load_station(path: Path) -> Station:
         emulated_bench=_emulated_bench(data["emulated_bench"], folder, path, len(slots)),
         hand_held_meter=HandHeldMeterSettings(**data["hand_held_meter"]) if data["hand_held_meter"] else None,
     )
+
+
+def _require_outside(path: Path, records_folder: Path, key: str, place: Path) -> None:
+    """Refuse a secret that lies among the records: whoever gets a backup of them would get it, too."""
+    if place.resolve().is_relative_to(records_folder.resolve()):
+        raise UsageError(
+            f"{path}: {key} is {place}, which lies among the records.",
+            "Keep it in a folder of its own: a backup of the records would hold it.",
+        )
 
 
 def _load_points(entries: list[dict[str, Any]], path: Path) -> tuple[LoadPoint, ...]:

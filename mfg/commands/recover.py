@@ -39,15 +39,20 @@ def recover(console: Console, station_path: Path) -> int:
 def close_killed_runs(
     console: Console, station: Station, clock: BenchClock, backend: str, stop: threading.Event
 ) -> int:
-    """Close every run whose process is dead; return how many there were."""
+    """Close every run whose process is dead; return how many there were.
+
+    Raises:
+        UsageError: Another run is in the slot of one; its journal waits.
+    """
     closed = 0
     for journal in open_journals(station.records_folder):
         if _is_alive(station, journal):
             continue
         story = read_journal(journal)
-        with front_end_of(console, station, clock) as front_end:
+        slot = _slot_of(station, story)
+        with RunLocks(station.records_folder) as locks, front_end_of(console, station, clock) as front_end:
+            locks.claim_slot(slot.number)  # else the supply of a unit that is under test would go off
             display = TerminalDisplay(console)
-            slot = _slot_of(station, story)
             supervisor = Supervisor(station, slot, clock, backend, LIMITS_FILE, display, front_end, stop)
             began = story.facts.get("started_utc", "an unknown time")
             result = supervisor.recover(journal, f"The run that began at {began} was killed.")

@@ -23,6 +23,7 @@ from mfg.plans.mode import (
     Mode,
 )
 from mfg.runner.request import RunRequest
+from mfg.untrusted import quoted
 
 ALL_PORTS = "1,2,3,4,5,6"
 MOST_CYCLES = 40  # about 20 s each; what a phase may take is bounded
@@ -125,6 +126,11 @@ def request_of(args: argparse.Namespace) -> RunRequest:
     Raises:
         UsageError: They contradict each other; nothing was touched.
     """
+    for name, given in vars(args).items():
+        text = str(given)
+        if not _is_unicode(text):
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} is {quoted(text)}, which is not UTF-8.", "Set the terminal to UTF-8.")
     if bool(args.serial) != bool(args.assembly):
         raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
     asked = [job for name, job in _JOBS.items() if getattr(args, name, None)]
@@ -157,6 +163,15 @@ def request_of(args: argparse.Namespace) -> RunRequest:
         uncertainty_waived_by=args.uncertainty_waived_by,
         firmware=_firmware_folder(args.firmware) if args.firmware else None,
     )
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text can be stored; Python makes half characters of bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _factory_file(text: str) -> str:

@@ -39,6 +39,7 @@ from mfg.records.run_folder import (
     write_atomic,
 )
 from mfg.records.station_key import StationKey, load_key, make_key
+from mfg.untrusted import read_bounded
 
 CHAIN_FILE = "chain.jsonl"
 HEADS_FOLDER = "heads"
@@ -347,9 +348,11 @@ def read_heads(root: Path) -> list[SignedHead]:
     folder = root / HEADS_FOLDER
     try:
         paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
-        return [read_head(path.read_bytes()) for path in paths]
+        return [read_head(read_bounded(path, MAX_LINE_BYTES)) for path in paths]
     except OSError as error:
         raise _unreadable(folder, error) from error
+    except ValueError as error:
+        raise StationError(f"{folder} holds what is no signed head: {error}.", _VERIFY) from error
 
 
 def covered_files(root: Path, folder: str) -> dict[str, Path]:

@@ -37,6 +37,7 @@ SNAPSHOT_FILE = "snapshot_before.json"  # in the run folder: what such a unit he
 KEEP_APPLICATION = "keep the new application"
 _EXCHANGE = re.compile(r"load an application into (/app[12]) beside (/app[12])")
 _TORN = "was cut short"
+_TORN_END = b" #cut short\n"  # behind such a line, once more was written after it
 _DISK_ACTION = "Free space on the disk and check its rights, then start the unit again."
 
 
@@ -94,24 +95,26 @@ class Journal:
             sync_folder(folder)
         except BaseException:
             journal.release()
+            with contextlib.suppress(OSError):
+                path.unlink()  # nothing had begun: there is nothing to close
             raise
         return journal
 
     @classmethod
     def reopen(cls, path: Path) -> Journal:
-        """Open the journal of a killed run to write its end; a line that was cut short is ended first.
+        """Open the journal of a killed run to write its end; a line that was cut short is marked first.
 
         Raises:
             StationError: The disk refuses.
         """
         try:
-            torn = not path.read_bytes().endswith(b"\n")
+            torn = not _ends_with_a_line(path)
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise _refused(path, error) from error
         try:
             if torn:
-                os.write(handle, b"\n")
+                os.write(handle, _TORN_END)
         except OSError as error:
             os.close(handle)
             raise _refused(path, error) from error
@@ -155,6 +158,14 @@ class Journal:
         """
         self.release()
         move_journal(self.path, folder)
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
 
 
 def move_journal(path: Path, folder: Path) -> None:
@@ -257,7 +268,7 @@ def _lines(data: bytes) -> Iterator[bytes]:
 
 def _take(story: Story, line: bytes) -> str:
     """Take one line into the story; return what is wrong with it, "" when nothing is."""
-    if not line.endswith(b"\n"):
+    if not line.endswith(b"\n") or line.endswith(_TORN_END):
         return _TORN
     if len(line) > LINE_LIMIT_BYTES:
         return f"has more than {LINE_LIMIT_BYTES} bytes"

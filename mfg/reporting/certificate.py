@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mfg.errors import StationError
 from mfg.records.outcomes import FAIL, INDETERMINATE, PARTLY_CALIBRATED, PASS
 from mfg.records.record import Record
 from mfg.records.run_folder import CERTIFICATE_FILE, write_atomic
@@ -80,13 +81,18 @@ def write_certificate(record: Record, folder: Path) -> Path | None:
         folder: Its run folder.
 
     Returns:
-        The path written; None, and nothing written, for a run that calibrated or judged nothing.
+        The path written; None, and one of an earlier verdict is gone, for a run that calibrated or judged
+        nothing.
 
     Raises:
         StationError: A template is missing or the disk refuses; an older certificate stays.
     """
-    if not has_certificate(record):
-        return None
     path = folder / CERTIFICATE_FILE
+    if not has_certificate(record):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StationError(f"{path} cannot be removed: {error.strerror or error}.") from error
+        return None
     write_atomic(path, render_certificate(record, folder).encode("utf-8"))
     return path

@@ -45,8 +45,8 @@ from mfg.records.journal import (
     read_journal,
 )
 from mfg.records.labels import parse_serial_code
-from mfg.records.record import INTERRUPTED, PASS, PhaseEntry
-from mfg.records.run_context import RunContext, build_record
+from mfg.records.record import INTERRUPTED, PASS, PhaseEntry, Record
+from mfg.records.run_context import RunContext, build_record, clean_text
 from mfg.records.run_folder import PRIVATE, RunFolder, StoredFile
 from mfg.records.unit_after import UnitAfter
 from mfg.runner.binding import RunCalls, new_traveller, plug_binder
@@ -110,9 +110,11 @@ def recover_run(
 
     Raises:
         UsageError: The run's own process is alive.
-        StationError: The record could not be stored; the journal stays for the next attempt.
+        StationError: The record could not be stored, or the clock is behind the last run on record; the
+            journal stays for the next attempt.
     """
     story = read_journal(journal_path)
+    story.acts, story.last_event = [clean_text(act) for act in story.acts], clean_text(story.last_event)
     chain = RecordChain(station.records_folder, station.key_folder)
     with RunLocks(station.records_folder) as locks, RunLog(secrets=()) as log:
         if not locks.claim_run(story.run_id):
@@ -120,6 +122,7 @@ def recover_run(
         finished = finish(chain, journal_path)
         if finished is not None:
             return finished
+        chain.require_ready()  # a line behind the clock of the last one would be a finding for ever
         folder = RunFolder.reopen(station.records_folder, _serial(story), story.run_id)
         archived = _Archived()
         if not unsafe and not stop.is_set():
@@ -128,14 +131,26 @@ def recover_run(
         folder.write("log.txt", log_text.encode(), mode=PRIVATE)
         display.working(STORING_WALL_S)
         left = _unit_after(folder, story, archived)
-        context = _context(station, story, archived, cause, unsafe, left)
-        record = build_record([*story.phases, *archived.phases], context)
+        record = _record(station, story, archived, cause, unsafe, left)
         journal = Journal.reopen(journal_path)
         try:
             put_on_record(chain, folder, record, journal)
         finally:
             journal.release()
     return folder.path
+
+
+def _record(
+    station: Station, story: Story, archived: _Archived, cause: str, unsafe: Sequence[str], left: UnitAfter
+) -> Record:
+    """Build the record; facts of the journal that no record can hold are left out, and it says so."""
+    phases = [*story.phases, *archived.phases]
+    try:
+        return build_record(phases, _context(station, story, archived, cause, unsafe, left))
+    except (StationError, AttributeError, KeyError, TypeError, ValueError):
+        story.wrong.append("The journal holds facts that cannot be believed; they were left out.")
+        story.facts, story.unit = {}, {"serial_number": _serial(story) or ""}
+        return build_record(phases, _context(station, story, archived, cause, unsafe, left))
 
 
 def _serial(story: Story) -> str | None:

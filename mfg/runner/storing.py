@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from mfg.errors import MfgError, StationError
-from mfg.records.chain import RecordChain
+from mfg.records.chain import RENDERED, RecordChain
 from mfg.records.index import RecordIndex
 from mfg.records.journal import STORED, Journal, move_journal
 from mfg.records.record import ERROR, Record, load_record, load_stored, write_record
@@ -101,11 +101,12 @@ def _withdraw(
 ) -> None:
     """Take back the verdict of a run that could not be stored whole.
 
-    The record goes first: without one the folder counts as a run that did not end, so that no PASS is
-    left behind even where the disk takes nothing more.
+    The record goes first, and its pages with it: without one the folder counts as a run that did not end, so
+    that no PASS is left behind even where the disk takes nothing more.
     """
     try:
-        folder.file(RECORD_FILE).unlink(missing_ok=True)
+        for name in (RECORD_FILE, *RENDERED):
+            folder.file(name).unlink(missing_ok=True)
     except OSError as refused:
         raise StationError(
             f"{folder.path}: the verdict could not be taken back: {refused.strerror or refused}.",

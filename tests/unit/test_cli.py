@@ -37,3 +37,12 @@ def test_a_failure_of_the_software_says_that_the_unit_is_not_judged(monkeypatch,
     assert "Too many open files" in said.out
     assert "The unit is not judged" in said.out
     assert "Traceback" in said.err
+
+
+@pytest.mark.parametrize("option", ["--past-due-by", "--uncertainty-waived-by", "--operator", "--firmware"])
+def test_an_argument_that_is_no_text_is_refused_before_anything_is_done(capsys, option):
+    """A terminal that is not set to UTF-8 sends half characters; no record could hold them."""
+    assert main(["run", option, "J\udcfcrgen"]) == 2
+    said = capsys.readouterr().out
+    assert f"{option} is 'J\\udcfcrgen'" in said
+    assert "Set the terminal to UTF-8" in said

@@ -102,6 +102,17 @@ class TestOptionalParts:
         path = changed(tmp_path, "records: {folder: records}", "records: {folder: a/b}")
         assert load_station(path).key_folder == tmp_path / "a" / "keys"
 
+    @pytest.mark.parametrize(
+        ("old", "new", "key"),
+        [
+            ("records: {folder: records}", "records: {folder: r, key_folder: r/k}", "records.key_folder"),
+            ("records: {folder: records}", "records: {folder: ., key_folder: ../k}", "wifi.credentials_file"),
+        ],
+    )
+    def test_no_secret_lies_among_the_records(self, tmp_path, old, new, key):
+        with pytest.raises(UsageError, match=f"{key} is .* which lies among the records"):
+            load_station(changed(tmp_path, old, new))
+
     def test_a_station_without_an_emulated_bench_is_a_real_one(self, tmp_path):
         text = SHIPPED.read_text().split("emulated_bench:")[0]
         assert not load_station(write(tmp_path, text)).emulated

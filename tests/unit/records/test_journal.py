@@ -148,6 +148,35 @@ def test_a_cut_line_is_ended_before_a_reopened_journal_goes_on(tmp_path):
     assert json.loads(path.read_bytes().splitlines()[-1]) == {"event": "stored", "outcome": "INTERRUPTED"}
 
 
+def test_a_cut_line_stays_no_damage_when_the_run_that_closed_it_was_killed_too(tmp_path):
+    path = written(tmp_path)
+    path.write_bytes(path.read_bytes()[:-5])
+    before = read_journal(path)
+    for _ in range(2):
+        Journal.reopen(path).release()
+        after = read_journal(path)
+        assert (after.wrong, after.damaged, after.acts) == (before.wrong, False, before.acts)
+
+
+def test_a_journal_of_any_size_is_reopened(tmp_path):
+    path = written(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: it takes no room
+    Journal.reopen(path).release()
+    assert path.stat().st_size > 1 << 40
+
+
+def test_a_run_whose_first_line_the_disk_refuses_leaves_nothing_to_close(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.os, "write", full)
+        with pytest.raises(StationError, match="No space left"):
+            Journal.begin(tmp_path, RUN_ID, {})
+    assert open_journals(tmp_path) == []
+
+
 def test_a_cut_line_that_a_full_disk_does_not_let_end_is_a_station_error(tmp_path, monkeypatch):
     path = written(tmp_path)
     cut = path.read_bytes()[:-5]

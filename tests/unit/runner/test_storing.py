@@ -75,6 +75,27 @@ def test_a_verdict_is_taken_back_in_the_chain_when_its_pages_cannot_be_written(r
     assert findings(chain) == []
 
 
+def test_no_page_of_a_verdict_that_was_taken_back_is_left(run, monkeypatch):
+    """A certificate of the first verdict would say PASS beside a record that says ERROR."""
+    _chain, folder, _record, _journal = run
+    page = folder.path / "certificate.html"
+    add, calls = RecordIndex.add, []
+
+    def locked_once(index, record, place):
+        calls.append(record["outcome"])
+        if len(calls) == 1:
+            page.write_text("PASS")  # as `write_certificate` had for a run that passed
+            raise StationError("The index is locked.")
+        add(index, record, place)
+
+    monkeypatch.setattr(RecordIndex, "add", locked_once)
+    with pytest.raises(StationError, match="index is locked"):
+        put_on_record(*run)
+    assert calls == ["FAIL", "ERROR"]
+    assert load_record(folder.path)["outcome"] == "ERROR"
+    assert not page.exists()
+
+
 def test_a_run_that_cannot_get_its_line_has_no_verdict(run, monkeypatch):
     chain, folder, record, journal = run
 
