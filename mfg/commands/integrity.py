@@ -62,6 +62,8 @@ def _hexadecimal(option: str, text: str) -> str:
 def _show(console: Console, result: Verification, kept_head: str) -> int:
     for sentence in result.findings:
         console.print(f"✘ {sentence}", style="red", markup=False, soft_wrap=True)
+    for sentence in result.withdrawn:
+        console.print(f"! {sentence}", style="yellow", markup=False, soft_wrap=True)
     counted = f"{result.runs} runs in {result.lines} lines"
     if result.findings:
         console.print(f"{len(result.findings)} findings in {counted}. Keep everything; tell the engineer.")

@@ -63,6 +63,8 @@ class Verification:
 
     Attributes:
         findings: Sentences that say which run and what; none when nothing was changed.
+        withdrawn: Sentences about the verdicts that were taken back: whoever has the folder could make a
+            station take one back that it should have kept, so each wants to be known.
         runs: Runs on record.
         lines: Lines of the chain; more than runs where a verdict was taken back.
         head: SHA-256 of the last line.
@@ -71,6 +73,7 @@ class Verification:
     """
 
     findings: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     runs: int = 0
     lines: int = 0
     head: str = START
@@ -146,6 +149,7 @@ class _Check:
         self._before = _Place(0, 0, START, "", "")
         self._runs: dict[str, _Place] = {}  # the last line of each run
         self._days: dict[str, _Place] = {}  # the last line of each day
+        self._outcomes: dict[str, str] = {}  # of the last line of each run
 
     def _found(self, sentence: str) -> None:
         self.result.findings.append(sentence)
@@ -207,6 +211,12 @@ class _Check:
             self._found(f"{where} it takes back line {link.supersedes}, which is not of this run.")
         if earlier is not None and (link.supersedes, link.folder) != (earlier.sequence, earlier.folder):
             self._found(f"{where} the run is on record already, in line {earlier.number}.")
+        if earlier is not None:
+            old, reason = self._outcomes[link.run_id], link.reason or "no reason is given"
+            self.result.withdrawn.append(
+                f"{where} {link.outcome} takes back the {old} of line {earlier.number}: {reason}"
+            )
+        self._outcomes[link.run_id] = link.outcome
 
     def signatures(self) -> None:
         """Each day's last line must be signed, and nothing else."""

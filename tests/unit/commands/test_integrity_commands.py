@@ -48,6 +48,16 @@ def test_a_head_and_a_key_that_were_kept_elsewhere_are_taken_as_printed(station,
     assert "that of line 3: all up to it is proved" in output
 
 
+def test_each_verdict_that_was_taken_back_is_named_with_its_reason(station, mfg):
+    """Whoever has the folder can make a station take one back; then this line is all that tells of it."""
+    failed = station.run("SN00000003", outcome="FAIL")
+    station.withdraw(failed)
+    code, output = mfg("verify")
+    assert code == 0
+    told = "ERROR takes back the FAIL of line 3: the report could not be stored"
+    assert f"! Line 4, run {failed.folder}: {told}" in output
+
+
 def test_a_changed_record_is_exit_3_and_says_which_run_and_what(station, mfg):
     (path,) = station.root.glob("SN00000002/*/log.txt")
     path.write_text("nothing happened")
