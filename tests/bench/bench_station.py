@@ -26,6 +26,8 @@ FLASH = Path(".bench", "unit1", "flash.bin")
 ADJUST, VERIFY = "adjust_registers", "verify_points"  # cases 12100 and 12200
 CHANNELS = ("supply", "load", "identification")
 QUIET_PORTS = range(12000, 32000)
+WORKERS = 4  # a test run has three
+_GIVEN = set()
 LONGEST_WATCHDOG_S = 60.0  # that a station file may ask for
 RUN_LIMIT_S = 170  # of wall time; a run that needs more hangs
 
@@ -62,14 +64,19 @@ def quiet_ports(count):
 
     Drawn by the operating system's chance: the workers of a test run may share the seed of `random`.
     It hands out ports from 32768 upwards (49152 on macOS) to whoever connects or binds without naming one.
+    No port is given twice, in this process or to two workers: a bench may bind its ports only later.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
     ports = []
-    for port in random.SystemRandom().sample(QUIET_PORTS, 50 * count):
+    for port in random.SystemRandom().sample(QUIET_PORTS, len(QUIET_PORTS)):
+        if port in _GIVEN or port % WORKERS != worker:
+            continue
         with suppress(OSError), socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
             stream.bind(("127.0.0.1", port))
             datagram.bind(("127.0.0.1", port))
             ports.append(port)
         if len(ports) == count:
+            _GIVEN.update(ports)
             return ports
     raise AssertionError("this machine has no free ports")
 
