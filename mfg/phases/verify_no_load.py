@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import openhtf as htf
 
+from mfg.calibration.pairing import window_s
 from mfg.fixtures.plugs import PowerSwitchPlug, TravellerPlug, UnitApiPlug
 from mfg.readings.evaluation import no_load_current, no_load_power
 from mfg.readings.load_points import switch_off_measured
@@ -11,7 +12,7 @@ from mfg.readings.notes import note_evaluated
 from mfg.readings.paired import read_unpaired
 from mfg.readings.restarts import require_no_restart
 from mfg.readings.standard import bench_limits
-from mfg.readings.window_sources import window_source
+from mfg.readings.window_sources import DISCARDED_WINDOWS, window_source
 
 WINDOWS = 3
 
@@ -27,7 +28,8 @@ def verify_no_load(
     """
     sheet, clock = traveller.sheet, unit.slot_context.clock
     switch_off_measured(power.switch, (power.load,), clock)
-    source = window_source(unit.api, clock, sheet.features, clock.now_s())
+    passing_s = DISCARDED_WINDOWS * window_s(float(unit.slot_context.station.line_frequency_hz))
+    source = window_source(unit.api, clock, sheet.features, clock.now_s() + passing_s)
     found = read_unpaired(source, clock, WINDOWS, sheet.deadline_s("dwell_s"))
     station = unit.slot_context.station
     bench = bench_limits(station)
