@@ -108,7 +108,6 @@ def _add_jobs(run: argparse.ArgumentParser) -> None:
         "--power-cycle",
         "--power_cycle",
         type=int,
-        default=0,
         metavar="N",
         help="cycle a running unit's power (-a) N times and report how it takes it",
     )
@@ -133,10 +132,15 @@ def request_of(args: argparse.Namespace) -> RunRequest:
             raise UsageError(f"{option} is {quoted(text)}, which is not UTF-8.", "Set the terminal to UTF-8.")
     if bool(args.serial) != bool(args.assembly):
         raise UsageError("--serial and --assembly belong together.", "Give both, or none and scan.")
-    asked = [job for name, job in _JOBS.items() if getattr(args, name, None)]
+    asked = [job for name, job in _JOBS.items() if _is_given(getattr(args, name, None))]
     if len(asked) > 1:
         raise UsageError(f"--{' and --'.join(asked)} cannot be done in one run.", "Do one after the other.")
     job = asked[0] if asked else FULL
+    if job == FULL and args.address:
+        raise UsageError(
+            f"-a {args.address} names a running unit, which a full test would erase. Nothing was touched.",
+            "Say which job is to be done on it, such as --cal-only; or leave -a out.",
+        )
     if job != FULL and (args.no_cal or args.no_default or args.erase_calibrated):
         raise UsageError(f"--no-cal, --no-default and --erase-calibrated do not go with --{job}.")
     mode = Mode(
@@ -189,8 +193,15 @@ def _forced_by(text: str) -> str:
     return text
 
 
-def _cycles(count: int) -> int:
-    if not 0 <= count <= MOST_CYCLES:
+def _is_given(value: object) -> bool:
+    """Tell an option that was typed, also with a 0 behind it, from one that was not."""
+    return value is not None and value is not False and value != ""
+
+
+def _cycles(count: int | None) -> int:
+    if count is None:
+        return 0
+    if not 1 <= count <= MOST_CYCLES:
         raise UsageError(f"--power-cycle {count}: give a number from 1 to {MOST_CYCLES}.")
     return count
 

@@ -13,6 +13,7 @@ from mfg.reporting.calibration_view import calibration_view, quantity_title
 from mfg.reporting.render import chain_link, record_sha256, render_page
 
 # What the page is called, and what it states, by outcome; other outcomes judge nobody and get no page.
+_NOT_ADJUSTED = ("voltage-cal-only", "restore", "test-only")  # not both quantities, or neither
 _TITLES = {
     PASS: ("Calibration certificate", "pass"),
     PARTLY_CALIBRATED: ("Calibration certificate, some ports", "partial"),
@@ -68,9 +69,13 @@ def render_certificate(record: Record, folder: Path | None = None) -> str:
 
 
 def has_certificate(record: Record) -> bool:
-    """Tell whether a run compared its unit with a reference, voltage and current, and judged it."""
-    voltage_alone = record["mode"].startswith("voltage-cal-only")
-    return "calibration" in record and record["outcome"] in _TITLES and not voltage_alone
+    """Tell whether a run adjusted its unit, voltage and current, and judged it.
+
+    A run that only looked, or that wrote an earlier calibration back, has its report: what a certificate says
+    of how the unit was adjusted would not be true of it.
+    """
+    job = record["mode"].split(" ")[0]
+    return "calibration" in record and record["outcome"] in _TITLES and job not in _NOT_ADJUSTED
 
 
 def write_certificate(record: Record, folder: Path) -> Path | None:

@@ -72,6 +72,8 @@ def test_a_unit_that_is_not_on_the_network_is_said_to_be_unreachable(station, jo
     [
         (("--power-cycle", "3"), "Give its address with -a ADDR"),
         (("--power-cycle", "2000", *ADDRESS), "give a number from 1 to 40"),
+        (("--power-cycle", "0", *ADDRESS), "give a number from 1 to 40"),
+        (ADDRESS, "names a running unit, which a full test would erase"),
         (("--power-cycle", "3", "--reset-wifi", *ADDRESS), "cannot be done in one run"),
         (("--setup-wifi", "--no-cal"), "do not go with --setup-wifi"),
     ],

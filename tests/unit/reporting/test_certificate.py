@@ -54,6 +54,18 @@ def test_a_run_that_judged_nothing_has_none(make_calibrated_record: Make, tmp_pa
         render_certificate(record)
 
 
+@pytest.mark.parametrize("job", ["test-only", "test-only over-usb", "restore", "voltage-cal-only ac-60hz"])
+def test_a_run_that_adjusted_nothing_or_one_quantity_has_no_certificate(
+    make_calibrated_record, job, tmp_path
+):
+    record = make_calibrated_record()
+    assert has_certificate(record)
+    stale = tmp_path / "certificate.html"
+    stale.write_text("of an earlier verdict")
+    assert write_certificate(record | {"mode": job}, tmp_path) is None
+    assert not stale.exists()
+
+
 def test_a_run_that_compared_with_nothing_has_none(make_record: Make, tmp_path: Path):
     assert not has_certificate(make_record())
     assert write_certificate(make_record(), tmp_path) is None
