@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 from collections.abc import Iterator
 
 import pytest
@@ -62,10 +61,10 @@ def test_every_reading_is_of_a_new_update_and_stamped_in_its_middle(bench: Bench
     readings = [meter.read() for _ in range(8)]
     gaps_s = [after.t_s - before.t_s for before, after in itertools.pairwise(readings)]
     assert min(gaps_s) > 0.1
-    # The median: a busy machine may deliver single answers some milliseconds of wall time late.
+    # Those that came fastest: a busy machine delivers answers late, and none early.
     update_end_s = bench.control.call("state")["meter"]["update_end_s"]
     phases = [(reading.t_s + 0.125 - update_end_s) / 0.25 for reading in readings]
-    assert statistics.median(abs(phase - round(phase)) for phase in phases) < 0.25
+    assert sorted(abs(phase - round(phase)) for phase in phases)[2] < 0.25
 
 
 def test_the_load_is_seen_by_switch_and_reference_alike(
