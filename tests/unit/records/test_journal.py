@@ -161,9 +161,9 @@ def test_a_cut_line_stays_no_damage_when_the_run_that_closed_it_was_killed_too(t
 def test_a_journal_of_any_size_is_reopened(tmp_path):
     path = written(tmp_path)
     with path.open("r+b") as file:
-        file.truncate(1 << 40)  # a hole: it takes no room
+        file.truncate(1 << 32)  # a hole: it takes no room
     Journal.reopen(path).release()
-    assert path.stat().st_size > 1 << 40
+    assert path.stat().st_size > 1 << 32
 
 
 def test_a_run_whose_first_line_the_disk_refuses_leaves_nothing_to_close(tmp_path, monkeypatch):
